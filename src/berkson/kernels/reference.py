@@ -1,0 +1,321 @@
+"""The kernels as formulas: the truth that the compiled twin is compared with, and what runs where none is built.
+
+Every function answers one question about rows, in one reading of X, and holds no copy of it: rows are taken in
+blocks of about a megabyte, made float64 and centred there.  X is any 2-D array (row- or column-major, any strides,
+float64, float32, integers or booleans) and `rows` an optional array of row numbers; `y`, `weight` and `offset` then
+belong to those rows, in that order.
+
+The design that the formulas see is ``[X - center, 1]``: p centred columns and, last, the constant.  So every coefficient
+vector has p + 1 entries; a model without an intercept has center = 0 and a last entry of 0, and ignores what comes back
+in the last place.  Sums run over blocks in a fixed order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+
+BLOCK_BYTES = 1 << 20  # of float64 design per block: in the second-level cache, large enough for BLAS
+
+
+# --- one linear predictor -------------------------------------------------------------------------------------------
+
+
+def log1p_exp(eta: F64) -> F64:
+    """log(1 + e^eta): exact at +-800 and beyond, 0 at -inf and inf at +inf."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.maximum(eta, 0.0) + np.log1p(np.exp(-np.abs(eta)))
+
+
+def sigmoid(eta: F64) -> F64:
+    """1 / (1 + e^-eta), to full relative accuracy in the lower tail (e^eta where eta is very negative)."""
+    with np.errstate(over="ignore"):
+        e = np.exp(-np.abs(eta))
+    return np.where(eta >= 0, 1.0, e) / (1.0 + e)
+
+
+def logistic_loss(eta: F64, y: F64) -> F64:
+    """y log(1 + e^-eta) + (1 - y) log(1 + e^eta), the cross-entropy; +-inf allowed (inf only where it is the truth)."""
+    with np.errstate(invalid="ignore"):
+        toward_one = y * log1p_exp(-eta)
+        toward_zero = (1.0 - y) * log1p_exp(eta)
+    return np.where(y == 0.0, 0.0, toward_one) + np.where(y == 1.0, 0.0, toward_zero)
+
+
+def logistic_residual(eta: F64, y: F64) -> F64:
+    """mu - y, carried as (1-y) mu - y (1-mu) so that neither tail cancels."""
+    return (1.0 - y) * sigmoid(eta) - y * sigmoid(-eta)
+
+
+def logistic_curvature_weight(eta: F64) -> F64:
+    """mu (1 - mu) with mu and 1 - mu both carried."""
+    return sigmoid(eta) * sigmoid(-eta)
+
+
+def logistic_margin(eta: F64, y: F64) -> F64:
+    """How far a hard label lies on its own side: eta for y = 1, -eta for y = 0; -inf for a soft label."""
+    return np.where(y == 1.0, eta, np.where(y == 0.0, -eta, -np.inf))
+
+
+# --- K linear predictors --------------------------------------------------------------------------------------------
+
+
+def log_softmax(eta: F64) -> F64:
+    """eta - log sum_k e^eta_k per row.  One +inf (or -infs) in a row is allowed; two +inf give nan."""
+    top = eta.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shifted = np.where(eta == top, 0.0, eta - top)
+        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def softmax(eta: F64) -> F64:
+    """e^eta_k / sum e^eta per row."""
+    return np.exp(log_softmax(eta))
+
+
+def soft_labels(y: Array, n_classes: int) -> F64:
+    """Class codes (m,) as an indicator matrix (m, K); a matrix of soft labels passes."""
+    if y.ndim == 2:
+        return np.asarray(y, dtype=np.float64)
+    return (y[:, None] == np.arange(n_classes)).astype(np.float64)
+
+
+def multinomial_loss(eta: F64, y: F64) -> F64:
+    """-sum_k y_k log softmax(eta)_k per row."""
+    logp = log_softmax(eta)
+    with np.errstate(invalid="ignore"):
+        return -np.where(y == 0.0, 0.0, y * logp).sum(axis=1)
+
+
+def multinomial_margin(eta: F64, y: F64) -> F64:
+    """eta of the row's class minus the largest other; -inf where the label is soft."""
+    hard = (y == 1.0).any(axis=1)
+    own = np.where(y == 1.0, eta, -np.inf).max(axis=1)
+    other = np.where(y == 1.0, -np.inf, eta).max(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.where(hard, own - other, -np.inf)
+
+
+# --- passes ---------------------------------------------------------------------------------------------------------
+
+
+def _blocks(X: Array, rows: Array | None, center: F64) -> Iterator[tuple[slice, F64]]:
+    """(slice of the rows asked for, float64 block of [X - center, 1])."""
+    n = X.shape[0] if rows is None else len(rows)
+    p = X.shape[1]
+    step = max(16, BLOCK_BYTES // (8 * (p + 1)))
+    for start in range(0, n, step):
+        part = slice(start, min(start + step, n))
+        block = np.empty((part.stop - part.start, p + 1))
+        np.subtract(X[part] if rows is None else X[rows[part]], center, out=block[:, :p], casting="unsafe")
+        block[:, p] = 1.0
+        yield part, block
+
+
+def _part(values: Array | None, part: slice) -> Any:
+    return None if values is None else values[part]
+
+
+def moments(X: Array, rows: Array | None, weight: F64 | None, threads: int = 1) -> tuple[float, F64, F64, F64, F64]:
+    """Sum of weights, weighted mean and variance (p,) of each column, and minimum and maximum over rows of weight > 0.
+
+    Shifted by the first row, so that a large mean costs no digits; a constant column has variance exactly 0.
+    """
+    p = X.shape[1]
+    first = X[0 if rows is None else rows[0]].astype(np.float64)
+    total, s1, s2 = 0.0, np.zeros(p), np.zeros(p)
+    low, high = np.full(p, np.inf), np.full(p, -np.inf)
+    for part, block in _blocks(X, rows, first):
+        x = block[:, :p]
+        w = np.ones(len(x)) if weight is None else weight[part]
+        total += float(w.sum())
+        s1 += w @ x
+        s2 += w @ (x * x)
+        kept = x if weight is None else x[w > 0]
+        if len(kept):
+            low, high = np.minimum(low, kept.min(axis=0)), np.maximum(high, kept.max(axis=0))
+    mean = s1 / total
+    return total, first + mean, np.maximum(s2 / total - mean * mean, 0.0), first + low, first + high
+
+
+def linear_predictor(X: Array, rows: Array | None, center: F64, coef: F64, offset: F64 | None, threads: int = 1) -> F64:
+    """[X - center, 1] @ coef + offset, coef (p+1, M): (m, M)."""
+    m = X.shape[0] if rows is None else len(rows)
+    eta = np.empty((m, coef.shape[1]))
+    for part, block in _blocks(X, rows, center):
+        eta[part] = block @ coef
+    return eta if offset is None else eta + offset
+
+
+def logistic(
+    X: Array,
+    rows: Array | None,
+    center: F64,
+    coef: F64,
+    y: Array,
+    weight: F64 | None,
+    offset: F64 | None,
+    order: int,
+    threads: int = 1,
+) -> tuple[float, float, F64 | None, F64 | None]:
+    """Binary cross-entropy over rows: (value, margin, gradient (p+1,), hessian (p+1, p+1)).
+
+    value = sum a_i loss(eta_i, y_i), gradient = sum a_i (mu_i - y_i) x_i, hessian = sum a_i mu_i (1 - mu_i) x_i x_i'.
+    margin is the smallest margin among rows of positive weight.  y is uint8 codes (0/1) or float64 in [0, 1].
+    What `order` (0, 1, 2) does not ask for is None.
+    """
+    value, margin = 0.0, np.inf
+    gradient, hessian = np.zeros(len(coef)), np.zeros((len(coef), len(coef)))
+    for part, block in _blocks(X, rows, center):
+        eta = block @ coef
+        if offset is not None:
+            eta += offset[part]
+        yb = y[part].astype(np.float64)
+        w = np.ones(len(eta)) if weight is None else weight[part]
+        used = w > 0
+        value += float((w[used] * logistic_loss(eta, yb)[used]).sum())
+        if used.any():
+            margin = min(margin, float(logistic_margin(eta, yb)[used].min()))
+        if order >= 1:
+            gradient += (w * logistic_residual(eta, yb)) @ block
+        if order >= 2:
+            hessian += block.T @ ((w * logistic_curvature_weight(eta))[:, None] * block)
+    return value, margin, gradient if order >= 1 else None, hessian if order >= 2 else None
+
+
+def logistic_many(
+    X: Array,
+    rows: Array | None,
+    center: F64,
+    coef: F64,
+    y: Array,
+    weight: F64 | None,
+    offset: F64 | None,
+    threads: int = 1,
+) -> tuple[F64, F64, F64]:
+    """The same for M models at once, coef (p+1, M), weight (m,) or (m, M): values (M,), margins (M,), gradients (p+1, M)."""
+    models = coef.shape[1]
+    value, margin, gradient = np.zeros(models), np.full(models, np.inf), np.zeros(coef.shape)
+    for part, block in _blocks(X, rows, center):
+        eta = block @ coef
+        if offset is not None:
+            eta += offset[part][:, None]
+        yb = y[part].astype(np.float64)[:, None]
+        w = np.ones(eta.shape) if weight is None else np.broadcast_to(weight[part].reshape(len(eta), -1), eta.shape)
+        used = w > 0
+        value += np.where(used, w * np.where(used, logistic_loss(eta, yb), 0.0), 0.0).sum(axis=0)
+        margin = np.minimum(margin, np.where(used, logistic_margin(eta, yb), np.inf).min(axis=0))
+        gradient += block.T @ (w * logistic_residual(eta, yb))
+    return value, margin, gradient
+
+
+def multinomial(
+    X: Array,
+    rows: Array | None,
+    center: F64,
+    coef: F64,
+    y: Array,
+    weight: F64 | None,
+    offset: F64 | None,
+    order: int,
+    threads: int = 1,
+) -> tuple[float, float, F64 | None, F64 | None]:
+    """Softmax cross-entropy, coef (p+1, K): (value, margin, gradient (p+1, K), hessian (K, p+1, K, p+1)).
+
+    y is codes (m,) uint8 or int32, or soft labels (m, K) float64; offset (m, K).
+    hessian[k, :, l, :] = sum a_i mu_ik (1[k = l] - mu_il) x_i x_i'.
+    """
+    q, K = coef.shape
+    value, margin = 0.0, np.inf
+    gradient, hessian = np.zeros((q, K)), np.zeros((K, q, K, q))
+    for part, block in _blocks(X, rows, center):
+        eta = block @ coef
+        if offset is not None:
+            eta += offset[part]
+        yb = soft_labels(y[part], K)
+        w = np.ones(len(eta)) if weight is None else weight[part]
+        used = w > 0
+        value += float((w[used] * multinomial_loss(eta, yb)[used]).sum())
+        if used.any():
+            margin = min(margin, float(multinomial_margin(eta, yb)[used].min()))
+        if order == 0:
+            continue
+        mu = softmax(eta)
+        gradient += block.T @ (w[:, None] * (mu - yb))
+        if order >= 2:
+            for k in range(K):
+                for l in range(k + 1):  # noqa: E741
+                    c = w * mu[:, k] * ((k == l) - mu[:, l])
+                    part_kl = block.T @ (c[:, None] * block)
+                    hessian[k, :, l, :] += part_kl
+                    if l < k:
+                        hessian[l, :, k, :] += part_kl
+    return value, margin, gradient if order >= 1 else None, hessian if order >= 2 else None
+
+
+def logistic_curvature(
+    X: Array,
+    rows: Array | None,
+    center: F64,
+    coef: F64,
+    direction: F64,
+    weight: F64 | None,
+    offset: F64 | None,
+    threads: int = 1,
+) -> F64:
+    """Hessian at coef times direction (p+1,), in one reading of X."""
+    out = np.zeros(len(coef))
+    for part, block in _blocks(X, rows, center):
+        eta = block @ coef
+        if offset is not None:
+            eta += offset[part]
+        t = logistic_curvature_weight(eta) * (block @ direction)
+        out += (t if weight is None else t * weight[part]) @ block
+    return out
+
+
+def multinomial_curvature(
+    X: Array,
+    rows: Array | None,
+    center: F64,
+    coef: F64,
+    direction: F64,
+    weight: F64 | None,
+    offset: F64 | None,
+    threads: int = 1,
+) -> F64:
+    """The same for K classes: coef and direction (p+1, K)."""
+    out = np.zeros(coef.shape)
+    for part, block in _blocks(X, rows, center):
+        eta = block @ coef
+        if offset is not None:
+            eta += offset[part]
+        mu = softmax(eta)
+        t = block @ direction
+        t = mu * (t - (mu * t).sum(axis=1, keepdims=True))
+        out += block.T @ (t if weight is None else t * weight[part][:, None])
+    return out
+
+
+def gram(X: Array, rows: Array | None, center: F64, weight: F64 | None, threads: int = 1) -> F64:
+    """sum a_i x_i x_i' for x = [X - center, 1]: (p+1, p+1)."""
+    q = X.shape[1] + 1
+    out = np.zeros((q, q))
+    for part, block in _blocks(X, rows, center):
+        out += block.T @ (block if weight is None else weight[part][:, None] * block)
+    return out
+
+
+def quadratic_form(X: Array, rows: Array | None, center: F64, metric: F64, threads: int = 1) -> F64:
+    """x_i' metric x_i per row (m,), metric symmetric (p+1, p+1): leverages where metric is an inverse Hessian."""
+    m = X.shape[0] if rows is None else len(rows)
+    out = np.empty(m)
+    for part, block in _blocks(X, rows, center):
+        out[part] = ((block @ metric) * block).sum(axis=1)
+    return out
