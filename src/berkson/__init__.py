@@ -1,0 +1,1 @@
+"""Logistic regression that is never silently wrong."""

@@ -1,0 +1,155 @@
+"""What is proved about coefficients: one function, the same for every solver, every competitor and every saved model.
+
+Let P be the objective, g its gradient at theta, and M any matrix below its Hessian there: the ridge plus the loss's Hessian
+over some of the rows (all of them, or a sample).  Along any direction the third derivative of a row's loss is at most the
+range of its logits times its second derivative, so with
+
+    delta^2 = g' M^-1 g,   h = max over those rows of (range of logits per unit of M-norm)^2,   u = delta sqrt(h) :
+
+    u < 1  proves that the minimiser exists and that  P(theta) - P* <= ((1 - u) log(1 - u) + u) / h   (-> delta^2 / 2),
+           and that in the norm of M it is no further than -log(1 - u) / sqrt(h).
+
+The rest of the rows only adds convexity, so the bound of a sample is rigorous for the whole.  For K classes M is the exact
+Hessian of the K - 1 contrasts where that is affordable, else the Gram matrix weighted by each row's smallest probability,
+which is below it.  (Self-concordance of the logistic loss: F. Bach, Electronic Journal of Statistics 4, 2010, lemma 1.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.penalty import Ridge
+from berkson.rows.coordinates import Coordinates
+from berkson.rows.questions import (
+    Answer,
+    Draw,
+    Evaluate,
+    Evaluation,
+    LargestLeverage,
+    Question,
+    Sample,
+    Show,
+    SmallestProbabilityGram,
+)
+
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What is proved about P(theta).
+
+    `gap` bounds P(theta) - P* (inf where nothing is proved); `distance` bounds |theta - theta*| in the norm of M, which
+    is in units of standard errors where M is the whole Hessian; `estimate` is delta^2 / 2, the gap to second order."""
+
+    gap: float
+    distance: float
+    estimate: float
+    contraction: float  # u
+
+    @property
+    def proves_existence(self) -> bool:
+        return self.contraction < 1.0
+
+
+def bound(decrement: float, leverage: float) -> Bound:
+    """The bounds of the theorem from delta and h."""
+    if not (math.isfinite(decrement) and math.isfinite(leverage)):
+        return Bound(math.inf, math.inf, math.inf, math.inf)
+    root = math.sqrt(leverage)
+    u, half = decrement * root, 0.5 * decrement * decrement
+    if u >= 1.0:
+        return Bound(math.inf, math.inf, half, u)
+    if u < 1e-4:  # the closed form cancels; two more terms of its series are exact here
+        return Bound(half * (1.0 + u / 3.0 + u * u / 6.0), decrement * (1.0 + 0.5 * u + u * u), half, u)
+    gap = ((1.0 - u) * math.log1p(-u) + u) / leverage
+    return Bound(gap, -math.log1p(-u) / root, half, u)
+
+
+def inverse_of(matrix: F64) -> F64 | None:
+    """The inverse of a symmetric positive definite matrix, None where it is not so to working precision."""
+    try:
+        np.linalg.cholesky(matrix)
+        inverse = np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    return inverse if np.isfinite(inverse).all() else None
+
+
+EXACT_UP_TO = 400  # unknowns of softmax whose exact Hessian is formed for a proof
+DENSE_UP_TO = 4000  # columns whose Gram matrix is formed for a proof
+FEW_ROWS = 300  # of the sample that proves curvature in the free directions where no Gram matrix is formed
+
+
+def prove(
+    theta: F64,
+    gradient: F64,
+    penalty: Ridge,
+    place: Coordinates,
+    hessian: F64 | None = None,
+    sample: Sample | None = None,
+) -> Generator[Question, Answer, Bound]:
+    """Bound P(theta) - P* from the objective's gradient over all rows and curvature over `sample` (None: all rows).
+
+    `hessian` is the objective's over all rows, where the caller has it.
+    """
+    if place.columns > DENSE_UP_TO:
+        return (yield from _prove_by_few_rows(theta, gradient, penalty, place))
+    if hessian is None and (place.contrasts == 1 or place.size <= EXACT_UP_TO):
+        at: Evaluation = yield Evaluate(theta, 2, sample, as_part=True)
+        hessian = penalty.add(theta, at).hessian
+    each, q = gradient.reshape(place.contrasts, -1), place.columns
+    if hessian is not None:
+        inverse = inverse_of(hessian)
+        if inverse is None:
+            return bound(math.inf, math.inf)
+        squared = float(gradient @ (inverse @ gradient))
+        blocks = inverse.reshape(place.contrasts, q, place.contrasts, q)
+        metric = inverse if place.contrasts == 1 else np.einsum("iaib->ab", blocks)
+    else:
+        lower = yield SmallestProbabilityGram(theta, sample)
+        inverse = inverse_of(lower + np.diag(penalty.strength[:q]))
+        if inverse is None:
+            return bound(math.inf, math.inf)
+        squared = float(((each @ inverse) * each).sum())
+        metric = inverse
+    leverage = yield LargestLeverage(metric, sample)
+    return bound(math.sqrt(max(0.0, squared)), leverage * _range_factor(place))
+
+
+def _range_factor(place: Coordinates) -> float:
+    """(largest difference of a row's logits)^2 / |its contrasts|^2 is at most this."""
+    return 1.0 if place.basis is None else 2.0
+
+
+def _prove_by_few_rows(
+    theta: F64, gradient: F64, penalty: Ridge, place: Coordinates
+) -> Generator[Question, Answer, Bound]:
+    """Where columns are too many for a Gram matrix: M = diag(ridge / 2, c), with c the curvature that a few rows prove in
+    the one free direction (the constant) after the other half of the ridge has absorbed what it can:
+
+        c = min_v sum_i w_i (x_i'v + 1)^2 + ridge/2 |v|^2 = 1'(W^-1 + X (ridge/2)^-1 X')^-1 1.
+    """
+    q = place.columns
+    ridge, free = penalty.strength[:q], penalty.strength[:q] == 0
+    if free.sum() > 1:
+        return bound(math.inf, math.inf)  # nothing is below the Hessian in those directions but a Gram matrix
+    sample = yield Draw(FEW_ROWS)
+    X, curvature = yield Show(theta, sample)
+    X, curvature = X[curvature > 0], curvature[curvature > 0]
+    diagonal = 0.5 * ridge
+    if free.any():
+        held = X[:, ~free]
+        kernel = (held / diagonal[~free]) @ held.T
+        kernel.flat[:: len(kernel) + 1] += 1.0 / curvature
+        constant = X[:, free][:, 0]
+        diagonal = np.where(free, float(constant @ np.linalg.solve(kernel, constant)), diagonal)
+    each = gradient.reshape(place.contrasts, -1)
+    squared = float((each * each / diagonal).sum())
+    leverage = float(((X * X) / diagonal).sum(axis=1).max())
+    return bound(math.sqrt(squared), leverage * _range_factor(place))

@@ -1,0 +1,1 @@
+"""Designs: the model matrix as an operator over blocks of rows."""

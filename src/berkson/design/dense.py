@@ -1,0 +1,119 @@
+"""A dense table as it lies in memory: any layout, any real dtype, read natively and never copied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson import kernels
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+Sums = tuple[float, float, F64 | None, F64 | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """[X - center, 1] as an operator: sums over all rows or over `rows`, one reading of X each.
+
+    Its methods are the questions that a loss may put to any design; the formulas stand in `kernels/reference.py`.
+    """
+
+    X: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.X.shape  # type: ignore[return-value]
+
+    @property
+    def itemsize(self) -> int:
+        return self.X.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.X.size * self.X.itemsize
+
+    def run_of(self, place: slice) -> Dense:
+        """Consecutive rows, as a view."""
+        return Dense(self.X[place])
+
+    def dense_rows(self, rows: Array, center: F64) -> F64:
+        """A few rows of [X - center, 1] themselves."""
+        return np.column_stack([self.X[rows] - center, np.ones(len(rows))])
+
+    def moments(self, rows: Array | None, weight: F64 | None, threads: int) -> tuple[float, F64, F64, F64, F64]:
+        return kernels.moments(self.X, rows, weight, threads)
+
+    def linear_predictor(self, rows: Array | None, center: F64, coef: F64, threads: int) -> F64:
+        return kernels.linear_predictor(self.X, rows, center, coef, None, threads)
+
+    def logistic(
+        self,
+        rows: Array | None,
+        center: F64,
+        coef: F64,
+        y: Array,
+        weight: F64 | None,
+        offset: F64 | None,
+        order: int,
+        threads: int,
+    ) -> Sums:
+        return kernels.logistic(self.X, rows, center, coef, y, weight, offset, order, threads)
+
+    def logistic_many(
+        self,
+        rows: Array | None,
+        center: F64,
+        coef: F64,
+        y: Array,
+        weight: F64 | None,
+        offset: F64 | None,
+        threads: int,
+    ) -> tuple[F64, F64, F64]:
+        return kernels.logistic_many(self.X, rows, center, coef, y, weight, offset, threads)
+
+    def multinomial(
+        self,
+        rows: Array | None,
+        center: F64,
+        coef: F64,
+        y: Array,
+        weight: F64 | None,
+        offset: F64 | None,
+        order: int,
+        threads: int,
+    ) -> Sums:
+        return kernels.multinomial(self.X, rows, center, coef, y, weight, offset, order, threads)
+
+    def logistic_curvature(
+        self,
+        rows: Array | None,
+        center: F64,
+        coef: F64,
+        direction: F64,
+        weight: F64 | None,
+        offset: F64 | None,
+        threads: int,
+    ) -> F64:
+        return kernels.logistic_curvature(self.X, rows, center, coef, direction, weight, offset, threads)
+
+    def multinomial_curvature(
+        self,
+        rows: Array | None,
+        center: F64,
+        coef: F64,
+        direction: F64,
+        weight: F64 | None,
+        offset: F64 | None,
+        threads: int,
+    ) -> F64:
+        return kernels.multinomial_curvature(self.X, rows, center, coef, direction, weight, offset, threads)
+
+    def gram(self, rows: Array | None, center: F64, weight: F64 | None, threads: int) -> F64:
+        return kernels.gram(self.X, rows, center, weight, threads)
+
+    def quadratic_form(self, rows: Array | None, center: F64, metric: F64, threads: int) -> F64:
+        return kernels.quadratic_form(self.X, rows, center, metric, threads)

@@ -1,0 +1,381 @@
+"""Fit a problem: choose a solver, run it, prove what it answers, and say what cannot be answered.
+
+Everything that a door needs to know of the engine is `fit(problem) -> Fit`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.certificate import DENSE_UP_TO, Bound, prove
+from berkson.design.dense import Dense
+from berkson.penalty import Ridge
+from berkson.problem import Problem, check, locate_non_finite
+from berkson.rank import Rank, examine, full_rank
+from berkson.rows.coordinates import Coordinates
+from berkson.rows.memory import InMemory, NonFinite, threads_for
+from berkson.rows.questions import NullGram
+from berkson.separation import Separation, find_separation
+from berkson.solvers.choose import Choice, choose
+from berkson.solvers.conjugate import conjugate
+from berkson.solvers.newton import Solution, newton
+from berkson.solvers.preconditioners import Diagonal
+from berkson.solvers.quasi import Preconditioner
+from berkson.solvers.run import Solver, Work, run, run_one
+from berkson.solvers.sampled import null_preconditioner, sampled
+
+F64 = npt.NDArray[np.float64]
+
+MOMENT_CELLS = 2_000_000  # cells from which centres and scales are taken: they only condition, they change no answer
+POLISH = 1e-24  # of the null objective: where exact Newton stops when its passes cost nothing
+STANDARD_ERROR_GAP = 5e-13  # delta^2 / 2 at delta = 1e-6 standard errors: the aim of an unpenalised fit at tol = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What is proved of a fit.
+
+    certified      the bound on suboptimality is within tol
+    gap            proved bound on objective - optimum (inf: nothing is proved)
+    relative_gap   gap / null_objective, what `tol` is about
+    estimated_gap  decrement^2 / 2: the same to second order, without proof
+    distance       proved bound on |coef - optimum| in the norm of the Hessian used: for an unpenalised fit no coefficient
+                   is further from the optimum than this many standard errors
+    objective, null_objective
+    exists         the optimum is proved to exist (True), proved not to (False), or neither (None)
+    separation, rank   verdicts: infinite coefficients, aliased and nearly aliased columns
+    tol, passes
+    status         a sentence
+    """
+
+    certified: bool
+    gap: float
+    relative_gap: float
+    estimated_gap: float
+    distance: float
+    objective: float
+    null_objective: float
+    exists: bool | None
+    separation: Separation | None
+    rank: Rank
+    tol: float
+    passes: float
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """How it was done: solver and why, iterations, readings of X (samples by their share), bytes of X read, seconds."""
+
+    solver: str
+    why: str
+    iterations: int
+    passes: float
+    bytes_read: int
+    seconds: float
+    stopped: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """coef (1, p) for two classes or (K, p), intercept (1,) or (K,); aliased columns have coefficient 0."""
+
+    problem: Problem
+    coef: F64
+    intercept: F64
+    certificate: Certificate
+    info: Info
+
+
+def fit(
+    problem: Problem,
+    *,
+    tol: float = 1e-8,
+    max_iterations: int = 100,
+    start: tuple[F64, F64] | None = None,
+) -> Fit:
+    """Minimise the problem's objective to a certified relative suboptimality of `tol`.
+
+    start : (coef, intercept) to begin from, in the shapes of `Fit`.
+    Raises InputError in one sentence for data that have no fit.  Never warns: the certificate says what was reached.
+    """
+    began = time.perf_counter()
+    totals = check(problem)
+    null = problem.null_objective(totals)
+    work = Work()
+    try:
+        rows = _standardise(problem)
+        rank = Rank(())
+        if problem.strength == 0.0:
+            rows, rank = _full_rank_rows(problem, rows, work)
+        task = _task(problem, rows, totals, null, tol, max_iterations, start)
+        stop, proof = run(_solve(task), rows, work)
+        separation = None
+        if task.watch_separation and not proof.proves_existence and stop.reason != "limit":
+            separation = find_separation(problem, rows.coordinates.kept)
+            if separation is None:
+                stop, proof = run(_solve(task.resumed(stop)), rows, work)
+    except NonFinite:
+        raise locate_non_finite(problem) from None
+    coef, intercept = rows.coordinates.original(stop.theta)
+    certificate = _certificate(task, stop, proof, separation, rank, work)
+    info = Info(
+        task.choice.solver,
+        task.choice.why,
+        stop.iterations,
+        work.passes,
+        work.bytes_read,
+        time.perf_counter() - began,
+        stop.reason,
+    )
+    return Fit(problem, coef, intercept, certificate, info)
+
+
+def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -> Certificate:
+    """The certificate of any coefficients, from wherever they come: (1, p) and (1,) for two classes, (K, p) and (K,).
+
+    Costs two passes with a Hessian; nothing is fitted.
+    """
+    totals = check(problem)
+    work = Work()
+    try:
+        rows = _standardise(problem)
+        rank = Rank(())
+        if problem.strength == 0.0:
+            rows, rank = _full_rank_rows(problem, rows, work)
+        task = _task(problem, rows, totals, problem.null_objective(totals), tol, 0, (coef, intercept))
+        stop, proof = run(_solve(task), rows, work)
+        separation = None
+        if task.watch_separation and not proof.proves_existence:
+            separation = find_separation(problem, rows.coordinates.kept)
+    except NonFinite:
+        raise locate_non_finite(problem) from None
+    return _certificate(task, stop, proof, separation, rank, work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A problem in a solver's terms."""
+
+    theta: F64
+    penalty: Ridge
+    place: Coordinates
+    choice: Choice
+    n_rows: int
+    class_share: F64
+    total_weight: float
+    null: float
+    tol: float
+    target: float  # the gap to prove
+    aim: float  # the estimated gap to stop at
+    max_iterations: int
+    watch_separation: bool
+    spent: int = 0  # iterations of an earlier, interrupted run
+
+    def resumed(self, stop: Solution) -> _Task:
+        """The same task from where `stop` stood, by exact Newton, without looking out for separation."""
+        return replace(
+            self,
+            theta=stop.theta,
+            choice=replace(self.choice, solver="newton"),
+            spent=stop.iterations,
+            max_iterations=max(0, self.max_iterations - stop.iterations),
+            watch_separation=False,
+        )
+
+
+def _task(
+    problem: Problem,
+    rows: InMemory,
+    totals: F64,
+    null: float,
+    tol: float,
+    max_iterations: int,
+    start: tuple[F64, F64] | None,
+) -> _Task:
+    place = rows.coordinates
+    n, p = rows.design.shape
+    strength = np.zeros(p + 1)
+    strength[:p] = problem.strength
+    each = strength if place.kept is None else strength[place.kept]
+    penalty = Ridge(np.tile(each / (place.scale * place.scale), place.contrasts))
+    share = totals / totals.sum()
+    if start is None:
+        theta = np.zeros(place.size)
+        if problem.intercept:
+            log_share = np.log(np.maximum(share, 1e-300))
+            coef = np.zeros((p + 1, len(share)))
+            coef[p] = log_share
+            theta = place.contract(coef[:, 1] - coef[:, 0] if place.basis is None else coef)
+    else:
+        theta = place.from_original(*start)
+    choice = choose(n, place.columns, place.contrasts, rows.design.itemsize)
+    free = problem.strength == 0.0
+    target = tol * null
+    if free:
+        target = min(target, STANDARD_ERROR_GAP * float(totals.sum()) / n * (tol / 1e-8))
+    aim = min(0.5 * target, POLISH * null) if choice.polish else 0.5 * target
+    return _Task(
+        theta,
+        penalty,
+        place,
+        choice,
+        n,
+        share,
+        float(totals.sum()),
+        null,
+        tol,
+        target,
+        aim,
+        max_iterations,
+        free,
+    )
+
+
+def _solve(task: _Task) -> Solver[tuple[Solution, Bound]]:
+    """Run the chosen solver, tightening its aim until the proof reaches the target or nothing more is to be had."""
+    theta, left, aim = task.theta, task.max_iterations, task.aim
+    while True:
+        stop, proof = yield from _solve_once(task, theta, left, aim)
+        left -= stop.iterations
+        stop = replace(stop, iterations=task.spent + task.max_iterations - left)
+        if proof.gap <= task.target or stop.reason != "target" or aim < 1e-8 * task.aim or left <= 0:
+            return stop, proof
+        theta, aim = stop.theta, 0.01 * aim
+
+
+def _solve_once(task: _Task, theta: F64, left: int, aim: float) -> Solver[tuple[Solution, Bound]]:
+    penalty, place, watch = task.penalty, task.place, task.watch_separation
+    proof: Bound | None = None
+    match task.choice.solver:
+        case "newton":
+            stop = yield from newton(theta, penalty, target=aim, max_iterations=left, watch_separation=watch)
+        case "conjugate gradient":
+            if place.contrasts > 1 and place.columns <= DENSE_UP_TO:
+                preconditioner: Preconditioner = yield from null_preconditioner(penalty, place, task.class_share, None)
+            else:
+                typical = task.total_weight * float((task.class_share * (1 - task.class_share)).mean())
+                preconditioner = Diagonal(typical + penalty.strength)
+            stop = yield from conjugate(
+                theta, penalty, preconditioner, target=aim, max_iterations=left, watch_separation=watch
+            )
+        case _:
+            stop, proof = yield from sampled(
+                theta,
+                penalty,
+                place,
+                n_rows=task.n_rows,
+                sample_size=task.choice.sample,
+                class_share=task.class_share,
+                target=task.target,
+                max_iterations=left,
+                watch_separation=watch,
+            )
+    if proof is None:
+        assert stop.at.gradient is not None
+        proof = yield from prove(stop.theta, stop.at.gradient, penalty, place, stop.at.hessian)
+    return stop, proof
+
+
+def _standardise(problem: Problem) -> InMemory:
+    """Rows whose columns are centred (where there is an intercept to take it up) and divided by their standard
+    deviation (else by their root mean square): of evenly spaced rows where they are many, since it only conditions."""
+    design, weight = Dense(problem.X), problem.weight
+    n, p = design.shape
+    step = max(1, n * p // MOMENT_CELLS)
+    seen = None if weight is None else weight[::step]
+    if step > 1 and seen is not None and not seen.any():
+        step, seen = 1, weight
+    total, mean, variance, low, high = _moments(design.run_of(slice(None, None, step)), seen)
+    if step > 1 and not (variance > 0).all():
+        total, mean, variance, low, high = _moments(design, weight)
+    center = mean if problem.intercept else np.zeros(p)
+    spread = variance if problem.intercept else variance + mean * mean
+    if not np.isfinite(spread).all():
+        raise NonFinite
+    scale = np.ones(p + 1)
+    scale[:p] = np.where((spread > 0) & (high > low if problem.intercept else True), np.sqrt(spread), 1.0)
+    kept = None if problem.intercept else np.arange(p)
+    coordinates = Coordinates(center, scale if kept is None else scale[kept], kept, problem.loss.basis)
+    return InMemory(design, problem.y, weight, problem.offset, problem.loss, coordinates)
+
+
+def _moments(design: Dense, weight: F64 | None) -> tuple[float, F64, F64, F64, F64]:
+    return design.moments(None, weight, threads_for(design.shape[0] * design.shape[1]))
+
+
+def _full_rank_rows(problem: Problem, rows: InMemory, work: Work) -> tuple[InMemory, Rank]:
+    """The same rows without aliased columns.  Evenly spaced rows of full rank prove it for all."""
+    design = rows.design
+    n, p = design.shape
+    step = max(1, n * p // MOMENT_CELLS)
+    if step > 1:
+        some = replace(rows, design=design.run_of(slice(None, None, step)), y=rows.y[::step], offset=None)
+        some = replace(some, weight=None if rows.weight is None else rows.weight[::step])
+        if full_rank(run_one(NullGram(), some, work)):
+            return rows, Rank(())
+    gram = run_one(NullGram(), rows, work)
+    if full_rank(gram):
+        return rows, Rank(())
+    rank = examine(problem, gram, rows.coordinates)
+    if not rank.aliased:
+        return rows, rank
+    place = rows.coordinates
+    before = np.arange(p + 1) if place.kept is None else place.kept
+    gone = {alias.column for alias in rank.aliased}
+    stays = np.array([j not in gone for j in before])
+    place = replace(place, kept=before[stays], scale=place.scale[stays])
+    return replace(rows, coordinates=place), rank
+
+
+def _certificate(
+    task: _Task,
+    stop: Solution,
+    proof: Bound,
+    separation: Separation | None,
+    rank: Rank,
+    work: Work,
+) -> Certificate:
+    exists: bool | None = True if task.penalty.strength.all() or proof.proves_existence else None
+    gap = proof.gap
+    if separation is not None:
+        exists, gap = False, math.inf
+    certified = gap <= task.tol * task.null
+    relative = gap / task.null
+    return Certificate(
+        certified,
+        gap,
+        relative,
+        proof.estimate,
+        proof.distance if separation is None else math.inf,
+        stop.at.value,
+        task.null,
+        exists,
+        separation,
+        rank,
+        task.tol,
+        work.passes,
+        _status(task, stop, certified, relative, proof, separation),
+    )
+
+
+def _status(
+    task: _Task, stop: Solution, certified: bool, relative: float, proof: Bound, separation: Separation | None
+) -> str:
+    if separation is not None:
+        return f"no finite optimum: the data are separated ({separation.kind})"
+    if certified:
+        return f"optimum certified: the objective is within {relative:.1g} of its least possible value, relative to the null model's"
+    if math.isfinite(relative):
+        distance = f"at most {relative:.1g}"
+    else:
+        distance = f"an estimated {proof.estimate / task.null:.1g}"
+    reached = f"{distance} above its optimum, relative to the null model's (asked: {task.tol:.1g})"
+    if stop.reason == "limit":
+        return f"stopped after {stop.iterations} iterations with the objective {reached}; raise max_iter"
+    return f"stopped at the limit of double precision with the objective {reached}; rescale or drop nearly collinear columns"

@@ -1,0 +1,139 @@
+"""What is fitted: the rows, the loss and the penalty, checked once and then frozen.
+
+    objective(coef) = sum_i weight_i loss(y_i, x_i . coef + intercept + offset_i) + strength / 2 |coef|^2
+
+The intercept is never penalised.  `strength` is 1/C of scikit-learn; 0 is plain maximum likelihood.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.loss import Logistic, Loss, Multinomial
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A logistic regression.
+
+    X        (n, p) array of numbers or booleans in any layout; never copied.
+    y        (n,) uint8 or int32 class codes 0..K-1; or float64: P(y = 1) in [0, 1] for two classes (soft labels, and
+             counts as successes / trials with `weight` = trials), (n, K) rows that sum to 1 for K.
+    n_classes  K >= 2.
+    weight   (n,) >= 0 or None.
+    offset   (n,) for two classes, (n, K) for more, or None.
+    strength ridge on the coefficients, >= 0.
+    names    of the columns, for messages; classes, likewise.
+    """
+
+    X: Array
+    y: Array
+    n_classes: int = 2
+    weight: F64 | None = None
+    offset: F64 | None = None
+    strength: float = 0.0
+    intercept: bool = True
+    names: tuple[str, ...] = field(default=())
+    classes: tuple[str, ...] = field(default=())
+
+    @property
+    def loss(self) -> Loss:
+        return Logistic() if self.n_classes == 2 else Multinomial(self.n_classes)
+
+    def column(self, j: int) -> str:
+        """The name of column j; j = p is the constant."""
+        if j == self.X.shape[1]:
+            return "(Intercept)"
+        return self.names[j] if self.names else f"x{j}"
+
+    def class_name(self, k: int) -> str:
+        return self.classes[k] if self.classes else str(k)
+
+    def class_weights(self) -> F64:
+        """The total weight of each class (K,); soft labels count by their share."""
+        if self.y.dtype.kind in "ui":
+            return np.bincount(self.y, weights=self.weight, minlength=self.n_classes).astype(np.float64)
+        if self.y.ndim == 2:
+            return self.y.sum(axis=0) if self.weight is None else self.weight @ self.y
+        ones = float(self.y.sum() if self.weight is None else self.weight @ self.y)
+        total = float(len(self.y) if self.weight is None else self.weight.sum())
+        return np.array([total - ones, ones])
+
+    def null_objective(self, class_weights: F64) -> float:
+        """The loss of the model that knows only class frequencies (without an intercept: only that there are K)."""
+        total = float(class_weights.sum())
+        if not self.intercept:
+            return total * float(np.log(self.n_classes))
+        share = class_weights[class_weights > 0] / total
+        return -total * float(share @ np.log(share))
+
+
+class InputError(ValueError):
+    """Data that cannot be fitted; the message names the place and the way out."""
+
+
+def check(problem: Problem) -> F64:
+    """Refuse what has no fit, in one sentence; the total weight of each class."""
+    n, p = problem.X.shape
+    if n == 0:
+        raise InputError("the table has no rows: there is nothing to fit")
+    if problem.weight is not None:
+        _check_weights(problem.weight, n)
+    if problem.offset is not None and not np.isfinite(problem.offset).all():
+        row = int(np.flatnonzero(~np.isfinite(problem.offset.reshape(n, -1)).all(axis=1))[0])
+        raise InputError(f"offset holds NaN or infinity in row {row}; drop the row or give it a finite offset")
+    totals = problem.class_weights()
+    if not (totals > 0).sum() > 1:
+        name = problem.class_name(int(totals.argmax()))
+        with_weight = "" if problem.weight is None else " with positive weight"
+        raise InputError(
+            f"logistic regression needs samples of at least 2 classes{with_weight}, but the data contains only one class: "
+            f"{name}"
+        )
+    return totals
+
+
+def _check_weights(weight: F64, n: int) -> None:
+    if weight.shape != (n,):
+        raise InputError(f"sample_weight has shape {weight.shape}, but X has {n} rows: give one weight a row")
+    if not np.isfinite(weight).all():
+        row = int(np.flatnonzero(~np.isfinite(weight))[0])
+        raise InputError(f"sample_weight holds NaN or infinity in row {row}")
+    if weight.min() < 0:
+        row = int(np.flatnonzero(weight < 0)[0])
+        raise InputError(f"sample_weight is negative in row {row} ({weight[row]:g}); weights must be zero or positive")
+    if not weight.any():
+        raise InputError("sample_weight is zero in every row: there is nothing to fit")
+
+
+def locate_non_finite(problem: Problem) -> InputError:
+    """The error that names the first cell of X that is NaN or infinite (or, if none is, a value too large to square)."""
+    X, step = problem.X, max(1, (1 << 20) // (8 * max(1, problem.X.shape[1])))
+    for start in range(0, len(X), step):
+        block = np.asarray(X[start : start + step], dtype=np.float64)
+        bad = ~np.isfinite(block)
+        if bad.any():
+            i, j = map(int, np.argwhere(bad)[0])
+            kind = "NaN" if np.isnan(block[i, j]) else "infinity"
+            count = int(bad[:, j].sum())
+            more = f" ({count} such values in its first {start + len(block)} rows)" if count > 1 else ""
+            return InputError(
+                f"Input X contains {kind}: column {problem.column(j)!r}, row {start + i}{more}; "
+                "drop or impute such rows first"
+            )
+    for start in range(0, len(X), step):
+        block = np.asarray(X[start : start + step], dtype=np.float64)
+        if (np.abs(block) > 1e150).any():
+            i, j = map(int, np.argwhere(np.abs(block) > 1e150)[0])
+            return InputError(
+                f"column {problem.column(j)!r} holds {block[i, j]:g} in row {start + i}, too large to be squared: "
+                "correct the value or rescale the column"
+            )
+    return InputError("the linear predictor overflows: rescale the columns or the offset")

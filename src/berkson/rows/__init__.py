@@ -1,0 +1,1 @@
+"""Questions that are sums over rows, and what answers them."""

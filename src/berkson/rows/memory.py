@@ -1,0 +1,205 @@
+"""Rows in memory: what answers questions by one kernel call each, or one for many where they can share a pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson import kernels
+from berkson.design.dense import Dense
+from berkson.kernels.reference import logistic_curvature_weight, softmax
+from berkson.loss import Logistic, Loss, Part
+from berkson.rows.coordinates import Coordinates
+from berkson.rows.questions import (
+    Answer,
+    Curvature,
+    Draw,
+    Evaluate,
+    Evaluation,
+    LargestLeverage,
+    NullGram,
+    Question,
+    Sample,
+    Show,
+    SmallestProbabilityGram,
+)
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+
+WORK_FOR_THREADS = 2e5  # multiplications below which starting a thread costs more than it saves
+CHUNK = 1 << 16  # rows whose row-long results (random numbers, leverages) are held at a time
+
+
+class NonFinite(ArithmeticError):
+    """A sum over rows is NaN or infinite: so is a cell of X, or it is too large to be squared."""
+
+
+def threads_for(work: float) -> int:
+    """Threads worth starting for so many multiplications."""
+    return kernels.threads() if work > WORK_FOR_THREADS else 1
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """A table in memory: the design of n rows, y, weight (n,) or None, offset (n,) or (n, K) or None."""
+
+    design: Dense
+    y: Array
+    weight: F64 | None
+    offset: F64 | None
+    loss: Loss
+    coordinates: Coordinates
+
+    @property
+    def n_rows(self) -> int:
+        return self.design.shape[0]
+
+    def cost(self, question: Question) -> tuple[float, int]:
+        """(passes, bytes of X read) of a question."""
+        if isinstance(question, Draw):
+            return 0.0, 0
+        share = 1.0 if question.sample is None else question.sample.size / self.n_rows
+        return share, int(share * self.design.nbytes)
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answers in order; first-order evaluations over all rows share one pass (binary)."""
+        shared = [
+            i
+            for i, q in enumerate(questions)
+            if isinstance(q, Evaluate) and q.order == 1 and q.sample is None and isinstance(self.loss, Logistic)
+        ]
+        if len(shared) < 2:
+            return [self.answer_one(q) for q in questions]
+        together = self._evaluate_many([questions[i].theta for i in shared])  # type: ignore[union-attr]
+        by_place = dict(zip(shared, together, strict=True))
+        return [by_place[i] if i in by_place else self.answer_one(q) for i, q in enumerate(questions)]
+
+    def answer_one(self, question: Question) -> Answer:
+        match question:
+            case Evaluate():
+                return self._evaluate(question)
+            case Curvature(theta, direction, sample):
+                place = self.coordinates
+                product = self.loss.curvature(self.part(sample), place.expand(theta), place.expand(direction))
+                return place.gradient(product)
+            case NullGram(sample):
+                part = self.part(sample)
+                return self.coordinates.gram(part.design.gram(part.rows, part.center, part.weight, part.threads))
+            case SmallestProbabilityGram(theta, sample):
+                return self._smallest_probability_gram(theta, sample)
+            case LargestLeverage(metric, sample):
+                return self._largest_leverage(metric, sample)
+            case Show(theta, sample):
+                return self._show(theta, sample)
+            case Draw(size, seed):
+                return self._draw(size, seed)
+
+    def part(self, sample: Sample | None = None, *, as_part: bool = False) -> Part:
+        """The kernel's view of all rows, or of a sample's."""
+        design, center = self.design, self.coordinates.center
+        work = (design.shape[0] if sample is None else sample.size) * design.shape[1] * self.loss.outputs
+        threads = threads_for(work)
+        if sample is None:
+            return Part(design, None, center, self.y, self.weight, self.offset, threads)
+        index = sample.index
+        offset = None if self.offset is None else self.offset[index]
+        return Part(design, index, center, self.y[index], sample.own if as_part else sample.scaled, offset, threads)
+
+    def _evaluate(self, question: Evaluate) -> Evaluation:
+        place = self.coordinates
+        value, margin, gradient, hessian = self.loss.evaluate(
+            self.part(question.sample, as_part=question.as_part), place.expand(question.theta), question.order
+        )
+        # a trial far out may have an infinite value; only data can make a gradient so
+        if gradient is not None and not math.isfinite(float(gradient.sum())):
+            raise NonFinite
+        return Evaluation(
+            value,
+            margin,
+            None if gradient is None else place.gradient(gradient),
+            None if hessian is None else place.hessian(hessian),
+        )
+
+    def _evaluate_many(self, thetas: Sequence[F64]) -> list[Evaluation]:
+        place, part = self.coordinates, self.part()
+        coef = np.column_stack([place.expand(theta) for theta in thetas])
+        values, margins, gradients = part.design.logistic_many(
+            part.rows, part.center, coef, part.y, part.weight, part.offset, part.threads
+        )
+        return [
+            Evaluation(float(values[j]), float(margins[j]), place.gradient(gradients[:, j]), None)
+            for j in range(len(thetas))
+        ]
+
+    def _pieces(self, sample: Sample | None) -> Iterator[tuple[slice, Dense, Array | None]]:
+        """Runs of rows whose row-long results are held at a time: (place, design, rows of it)."""
+        m = self.n_rows if sample is None else sample.size
+        for start in range(0, m, CHUNK):
+            place = slice(start, min(start + CHUNK, m))
+            yield (
+                (place, self.design.run_of(place), None)
+                if sample is None
+                else (place, self.design, sample.index[place])
+            )
+
+    def _smallest_probability_gram(self, theta: F64, sample: Sample | None) -> F64:
+        part, coef = self.part(sample, as_part=True), self.coordinates.expand(theta)
+        total = np.zeros((coef.shape[0],) * 2)
+        for place, design, rows in self._pieces(sample):
+            eta = design.linear_predictor(rows, part.center, coef, part.threads)
+            if part.offset is not None:
+                eta += part.offset[place]
+            smallest = softmax(eta).min(axis=1)
+            weight = smallest if part.weight is None else smallest * part.weight[place]
+            total += design.gram(rows, part.center, weight, part.threads)
+        return self.coordinates.gram(total)
+
+    def _show(self, theta: F64, sample: Sample) -> tuple[F64, F64]:
+        place, part = self.coordinates, self.part(sample, as_part=True)
+        X = self.design.dense_rows(sample.index, part.center)
+        coef = place.expand(theta).reshape(X.shape[1], -1)
+        eta = X @ coef if part.offset is None else X @ coef + part.offset.reshape(sample.size, -1)
+        if self.loss.outputs == 1:
+            curvature = logistic_curvature_weight(eta[:, 0])
+        else:
+            curvature = softmax(eta).min(axis=1)
+        if part.weight is not None:
+            curvature = curvature * part.weight
+        return (X if place.kept is None else X[:, place.kept]) / place.scale, curvature
+
+    def _largest_leverage(self, metric: F64, sample: Sample | None) -> float:
+        part, full = self.part(sample, as_part=True), self.coordinates.metric(metric)
+        largest = 0.0
+        for place, design, rows in self._pieces(sample):
+            forms = design.quadratic_form(rows, part.center, full, part.threads)
+            if part.weight is not None:
+                forms = forms[part.weight[place] > 0]
+            largest = max(largest, float(forms.max(initial=0.0)))
+        return largest
+
+    def _draw(self, size: int, seed: int) -> Sample:
+        """Each class is drawn at its own rate: half of the sample by size, half in equal shares, so that rare
+        classes are all there.  Independent draws by row: sorted or periodic files do no harm."""
+        n, K = self.n_rows, max(2, self.loss.outputs)
+        hard = self.y.ndim == 1 and self.y.dtype.kind in "ui"
+        counts = np.bincount(self.y, minlength=K).astype(np.float64) if hard else np.array([float(n)])
+        rate = np.minimum(1.0, size / (2.0 * n) + size / (2.0 * len(counts) * np.maximum(counts, 1.0)))
+        rng = np.random.default_rng(seed)
+        index, scaled = [], []
+        for start in range(0, n, CHUNK):
+            stop = min(start + CHUNK, n)
+            p = rate[self.y[start:stop]] if hard else np.full(stop - start, rate[0])
+            chosen = np.flatnonzero(rng.random(stop - start, dtype=np.float32) < p)
+            index.append(chosen + start)
+            scaled.append(1.0 / p[chosen])
+        rows, multiplier = np.concatenate(index), np.concatenate(scaled)
+        if self.weight is None:
+            return Sample(rows, multiplier, None)
+        own = self.weight[rows]
+        return Sample(rows, multiplier * own, own)

@@ -1,0 +1,108 @@
+"""What a solver may ask of data.  Each answer is a sum over rows (or a maximum), so answers of shards add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Some of the rows.  `scaled` weights make its sums estimate those of all rows; `own` weights are the rows' own,
+    so that its sums are a part of the whole (a lower bound where every term is positive)."""
+
+    index: npt.NDArray[np.int64]
+    scaled: F64
+    own: F64 | None
+
+    @property
+    def size(self) -> int:
+        return len(self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A random sample of about `size` rows, stratified by class.  Answer: Sample."""
+
+    size: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """The loss at theta and its derivatives up to `order`.  Answer: Evaluation.
+
+    On a sample, `as_part` uses the rows' own weights in place of the scaled ones.
+    """
+
+    theta: F64
+    order: int
+    sample: Sample | None = None
+    as_part: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Curvature:
+    """The loss's Hessian at theta, times `direction`.  Answer: array."""
+
+    theta: F64
+    direction: F64
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NullGram:
+    """sum a_i x_i x_i' in the solver's coordinates of one linear predictor, (q, q).  Answer: array."""
+
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SmallestProbabilityGram:
+    """sum a_i (min_k p_ik) x_i x_i', (q, q): times the identity over contrasts, a lower bound of the softmax Hessian."""
+
+    theta: F64
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LargestLeverage:
+    """max_i x_i' metric x_i over rows of positive weight; metric (q, q) in one linear predictor's coordinates."""
+
+    metric: F64
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """The sample's rows in the solver's coordinates of one linear predictor (m, q), and the probability of their least
+    likely class times their weight at theta (m,) - for two classes the curvature p (1 - p).  Answer: (rows, curvature)."""
+
+    theta: F64
+    sample: Sample
+
+
+Question = Draw | Evaluate | Curvature | NullGram | SmallestProbabilityGram | LargestLeverage | Show
+Answer = Any
+
+
+class Evaluation(NamedTuple):
+    """value, the smallest margin of a row (> 0: every row lies strictly on its own side), gradient (d,), hessian (d, d)."""
+
+    value: float
+    margin: float
+    gradient: F64 | None
+    hessian: F64 | None
+
+    def __add__(self, other: Evaluation) -> Evaluation:  # type: ignore[override]
+        return Evaluation(
+            self.value + other.value,
+            min(self.margin, other.margin),
+            None if self.gradient is None or other.gradient is None else self.gradient + other.gradient,
+            None if self.hessian is None or other.hessian is None else self.hessian + other.hessian,
+        )

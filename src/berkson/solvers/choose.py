@@ -1,0 +1,65 @@
+"""Which solver, by a stated model of cost; the reason is kept.
+
+Times in seconds for one machine (measured on two cores with AVX-512; only ratios matter): a pass reads X once at
+BANDWIDTH or computes at RATE, whichever is slower; a Hessian adds its multiplications.
+
+    pass     = max(bytes / BANDWIDTH, 4 n p K / RATE) + 2.5e-9 n K
+    Newton   = ITERATIONS (pass + n (p K')^2 / RATE + (p K')^3 / RATE)            K' = 1 for two classes, else K - 1
+    sampled  = 5 m / n Newton passes on m rows, then 4.5 passes of all rows        m = max(n / 16, 50 p K')
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BANDWIDTH = 2.0e10  # bytes of X a second
+RATE = 6.0e10  # multiplications and additions a second in the Hessian kernel, both cores
+ITERATIONS = 6  # of Newton from a null start, typical
+LARGEST_HESSIAN = 4000  # unknowns: 128 MB, and a factorisation of a second
+SAMPLE_SHARE, ROWS_PER_UNKNOWN = 16, 50
+SMALL = 2e7  # multiplications of a Hessian that are not worth saving
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """solver: 'newton' | 'sampled newton' | 'sampled quasi-newton' | 'conjugate gradient'; why: a sentence."""
+
+    solver: str
+    why: str
+    sample: int = 0
+    polish: bool = False  # passes cost nothing: go on to rounding
+
+
+def choose(n: int, p: int, contrasts: int, itemsize: int) -> Choice:
+    """The cheapest solver for n rows, p columns (constant included) and K - 1 contrasts."""
+    d = p * contrasts
+    outputs = 1 if contrasts == 1 else contrasts + 1
+    hessian = n * float(p) ** 2 * outputs * (outputs + 1) / 2
+    if d > LARGEST_HESSIAN:
+        return Choice(
+            "conjugate gradient",
+            f"a Hessian of {d:,} x {d:,} is too large to hold, so only its products are formed",
+        )
+    if hessian <= SMALL:
+        return Choice(
+            "newton",
+            f"{n:,} rows x {d:,} unknowns: an exact Hessian costs less than avoiding it",
+            polish=True,
+        )
+    one_pass = max(itemsize * n * p / BANDWIDTH, 4 * n * p * outputs / RATE) + 2.5e-9 * n * outputs
+    full = ITERATIONS * (one_pass + hessian / RATE + d**3 / RATE)
+    m = max(n // SAMPLE_SHARE, ROWS_PER_UNKNOWN * d)
+    if n < 4 * m:
+        return Choice(
+            "newton",
+            f"{n:,} rows are fewer than {4 * ROWS_PER_UNKNOWN} for each of {d:,} unknowns: a sample would not do",
+        )
+    sampled = 5 * (m / n) * (one_pass + hessian / RATE) + 5 * d**3 / RATE + 4.5 * one_pass
+    name = "sampled newton" if contrasts == 1 else "sampled quasi-newton"
+    if sampled >= full:
+        return Choice("newton", f"predicted {full:.2g} s, against {sampled:.2g} s with a sampled Hessian")
+    return Choice(
+        name,
+        f"predicted {sampled:.2g} s with the Hessian of {m:,} of {n:,} rows, against {full:.2g} s with exact Hessians",
+        m,
+    )

@@ -1,0 +1,78 @@
+"""Truncated Newton by preconditioned conjugate gradients: only products with the Hessian, one reading of X each."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.penalty import Ridge
+from berkson.rows.questions import Curvature, Evaluate
+from berkson.solvers.newton import ARMIJO, ROUNDING, Solution
+from berkson.solvers.quasi import Preconditioner
+from berkson.solvers.run import Solver
+
+F64 = npt.NDArray[np.float64]
+
+INNER_LIMIT = 250  # products a step; a step that needs more is taken as it stands
+
+
+def conjugate(
+    theta: F64,
+    penalty: Ridge,
+    preconditioner: Preconditioner,
+    *,
+    target: float,
+    max_iterations: int,
+    watch_separation: bool = False,
+) -> Solver[Solution]:
+    """Minimise to an estimated gap of `target`: half the decrement squared of the inexact Newton step."""
+    at = penalty.add(theta, (yield Evaluate(theta, 1)))
+    forcing = 0.1
+    for iteration in range(max_iterations + 1):
+        assert at.gradient is not None
+        if watch_separation and at.margin > 0:
+            return Solution(theta, at, iteration, "separated")
+        step, decrease = yield from _newton_step(theta, at.gradient, penalty, preconditioner, forcing)
+        if decrease <= 2.0 * target:
+            return Solution(theta, at, iteration, "target")
+        if iteration == max_iterations:
+            break
+        length = 1.0
+        while True:
+            trial = theta + length * step
+            there = penalty.add(trial, (yield Evaluate(trial, 1)))
+            if there.value <= at.value - ARMIJO * length * decrease + ROUNDING * abs(at.value):
+                break
+            length *= 0.5
+            if length < 1e-10:
+                return Solution(theta, at, iteration, "stalled")
+        # superlinear: the next inner solve is as tight as this step was good (Eisenstat and Walker 1996, choice 2)
+        assert there.gradient is not None
+        ratio = float(np.linalg.norm(there.gradient) / np.linalg.norm(at.gradient))
+        forcing = min(0.1, max(1e-6, 0.9 * ratio * ratio))
+        theta, at = trial, there
+    return Solution(theta, at, max_iterations, "limit")
+
+
+def _newton_step(
+    theta: F64, gradient: F64, penalty: Ridge, preconditioner: Preconditioner, forcing: float
+) -> Solver[tuple[F64, float]]:
+    """(step, -gradient'step) of H step = -gradient, to a relative residual of `forcing` in the preconditioner's norm."""
+    step, residual = np.zeros_like(theta), -gradient
+    scaled = preconditioner.solve(residual)
+    direction, energy = scaled, float(residual @ scaled)
+    enough = forcing * forcing * energy
+    for _ in range(INNER_LIMIT):
+        product = (yield Curvature(theta, direction)) + penalty.strength * direction
+        curvature = float(direction @ product)
+        if curvature <= 0.0:
+            break
+        length = energy / curvature
+        step = step + length * direction
+        residual = residual - length * product
+        scaled = preconditioner.solve(residual)
+        before, energy = energy, float(residual @ scaled)
+        if energy <= enough:
+            break
+        direction = scaled + (energy / before) * direction
+    return step, -float(gradient @ step)

@@ -1,0 +1,91 @@
+"""Newton's method with exact Hessians, on all rows or on a sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.penalty import Ridge
+from berkson.rows.questions import Evaluate, Evaluation, Sample
+from berkson.solvers.run import Solver
+
+F64 = npt.NDArray[np.float64]
+
+ARMIJO = 1e-4  # of the predicted decrease that a step must bring
+ROUNDING = 1e-13  # of the value: decreases below it cannot be seen
+SLOW, SLOW_STEPS = (
+    0.2,
+    4,
+)  # full steps that shrink the decrement no better than this, so often, are a divergence
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Where a solver stopped: theta, the objective there, iterations, and why ('target', 'limit', 'separated': every row
+    lies strictly on its own side, 'slow': full steps of a constant rate as on separated data, 'stalled': rounding)."""
+
+    theta: F64
+    at: Evaluation
+    iterations: int
+    reason: str
+
+
+def newton_step(hessian: F64, gradient: F64) -> F64:
+    """-H^-1 g; where H is not positive definite to working precision, of the nearest that is (a tiny ridge on its diagonal)."""
+    diagonal = hessian.diagonal()
+    ridge = 0.0
+    while True:
+        shifted = hessian if ridge == 0.0 else hessian + np.diag(ridge * np.maximum(diagonal, diagonal.max() * 1e-8))
+        try:
+            np.linalg.cholesky(shifted)
+            return -np.linalg.solve(shifted, gradient)
+        except np.linalg.LinAlgError:
+            ridge = 1e-14 if ridge == 0.0 else ridge * 100.0
+            if ridge > 1.0 or not np.isfinite(diagonal).all():
+                return -gradient / np.maximum(diagonal, 1e-300)
+
+
+def newton(
+    theta: F64,
+    penalty: Ridge,
+    *,
+    target: float,
+    max_iterations: int,
+    sample: Sample | None = None,
+    watch_separation: bool = False,
+) -> Solver[Solution]:
+    """Minimise to an estimated gap (decrement^2 / 2) of `target`, or to what rounding allows.
+
+    The objective is evaluated with its Hessian at every trial, so an accepted step costs one pass.
+    """
+    at = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
+    before, slow = np.inf, 0
+    for iteration in range(max_iterations + 1):
+        assert at.gradient is not None
+        assert at.hessian is not None
+        if watch_separation and at.margin > 0:
+            return Solution(theta, at, iteration, "separated")
+        step = newton_step(at.hessian, at.gradient)
+        decrease = -float(at.gradient @ step)  # decrement^2
+        if decrease <= 2.0 * target:
+            return Solution(theta, at, iteration, "target")
+        slow = slow + 1 if decrease > SLOW * before else 0
+        if watch_separation and slow >= SLOW_STEPS and iteration > 6:
+            return Solution(theta, at, iteration, "slow")
+        if iteration == max_iterations:
+            break
+        length = 1.0
+        while True:
+            trial = theta + length * step
+            there = penalty.add(trial, (yield Evaluate(trial, 2, sample)))
+            if there.value <= at.value - ARMIJO * length * decrease + ROUNDING * abs(at.value):
+                break
+            length *= 0.5
+            if length < 1e-10:
+                return Solution(theta, at, iteration, "stalled")
+        if decrease < 1e-20 * abs(at.value) and decrease > 0.25 * before:
+            return Solution(trial, there, iteration + 1, "stalled")
+        theta, at, before = trial, there, decrease if length == 1.0 else np.inf
+    return Solution(theta, at, max_iterations, "limit")
