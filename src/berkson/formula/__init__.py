@@ -1,0 +1,22 @@
+"""Formulas: `parse` reads one, `learn` fits it to a table, the `Schema` that results reads any other table."""
+
+from __future__ import annotations
+
+from berkson.formula.errors import FormulaError, UnseenLevelError
+from berkson.formula.formula import Formula, parse
+from berkson.formula.learn import learn
+from berkson.formula.outcome import Outcome
+from berkson.formula.schema import Block, CodedBlock, NumericBlock, Schema
+
+__all__ = [
+    "Block",
+    "CodedBlock",
+    "Formula",
+    "FormulaError",
+    "NumericBlock",
+    "Outcome",
+    "Schema",
+    "UnseenLevelError",
+    "learn",
+    "parse",
+]

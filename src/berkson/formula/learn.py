@@ -1,0 +1,120 @@
+"""From a formula and a table to a schema: names, `.`, levels, references and the response are settled here."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from berkson.formula.coding import Factor
+from berkson.formula.errors import FormulaError
+from berkson.formula.formula import Formula, parse
+from berkson.formula.outcome import learn_outcome, level_named, unused_note
+from berkson.formula.schema import Schema
+from berkson.formula.syntax import Call, Name, Node, columns_of
+from berkson.formula.terms import Expansion
+from berkson.table import Column, Kind, Table
+
+_NUMERIC_TEXT = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
+_MANY_LEVELS = 50
+
+
+def learn(formula: Formula | str, table: Table, *, event: object | None = None) -> Schema:
+    """The schema by which the formula reads this table and others like it.
+
+    Levels are those of rows without a missing value in any column used; others are left out with a note.  The reference
+    of a factor is its first level, or the `ref` of `C(g, ref="level")`.  Two classes: `event`, by its text, is the one
+    whose probability is modelled; by default the last level, true, or the larger number.  Raises FormulaError for a
+    column that does not exist or does not suit its place, for a factor of one level, and for an impossible response.
+    """
+    formula = parse(formula) if isinstance(formula, str) else formula
+    outcome_columns = formula.response.columns if formula.response else ()
+    for name in [*outcome_columns, *formula.columns]:
+        _require(table, name)
+    expansion = formula.expand(tuple(name for name in table.columns if name not in outcome_columns))
+    if not expansion.terms and not expansion.intercept:
+        raise FormulaError(f"'{formula}' has neither terms nor an intercept; there is nothing to fit")
+    used = dict.fromkeys([*outcome_columns, *(c for term in expansion.terms for v in term for c in columns_of(v))])
+    kinds = {name: table[name].kind for name in used}
+    complete = _complete_rows(table, list(used))
+    factors, notes = _factors(expansion, kinds, table, complete)
+    outcome = None
+    if formula.response is not None:
+        outcome, more = learn_outcome(formula.response, complete, event)
+        notes = (*more, *notes)
+    elif event is not None:
+        raise FormulaError(f"event={event!r} is given, but '{formula}' has no response")
+    schema = Schema(outcome, expansion.intercept, expansion.terms, kinds, factors, notes)
+    _refuse_ambiguous_names(schema)
+    return schema
+
+
+def _require(table: Table, name: str) -> None:
+    try:
+        table[name]
+    except ValueError as error:
+        raise FormulaError(str(error)) from None
+
+
+def _complete_rows(table: Table, used: list[str]) -> Table:
+    absent = np.zeros(table.n_rows, dtype=bool)
+    for name in used:
+        absent |= table[name].missing()
+    part = Table({name: table[name] for name in used}, table.n_rows, table.source)
+    return part.take(~absent) if absent.any() else part
+
+
+def _factors(
+    expansion: Expansion, kinds: dict[str, Kind], table: Table, complete: Table
+) -> tuple[dict[Node, Factor], tuple[str, ...]]:
+    """The levels of each variable that is categorical, and notes about them."""
+    factors: dict[Node, Factor] = {}
+    notes: dict[str, None] = {}
+    for variable in dict.fromkeys(v for term in expansion.terms for v in term):
+        columns = columns_of(variable)
+        if isinstance(variable, Call) and variable.function != "C":
+            for name in columns:
+                if kinds[name] == "factor":
+                    raise FormulaError(f"{variable} needs numbers, and column '{name}' is a factor; use it by its name")
+            continue
+        (name,) = columns
+        if isinstance(variable, Name) and kinds[name] == "number":
+            continue
+        wanted = expansion.references.get(name) if isinstance(variable, Call) else None
+        factors[variable] = _factor(table[name], complete[name], wanted)
+        notes.update(dict.fromkeys(_notes(table[name], factors[variable])))
+    return factors, tuple(notes)
+
+
+def _factor(column: Column, complete: Column, wanted: str | None) -> Factor:
+    coded = complete.as_factor()
+    occurs = np.bincount(coded.values, minlength=len(coded.levels)) > 0
+    levels = tuple(level for level, present in zip(coded.levels, occurs, strict=True) if present)
+    if len(levels) < 2:
+        only = f"only level '{levels[0]}'" if levels else "no level"
+        raise FormulaError(
+            f"column '{column.name}' has {only} in the rows without missing values and explains nothing; leave it out"
+        )
+    return Factor(levels, levels[0] if wanted is None else level_named(column.name, levels, wanted))
+
+
+def _notes(column: Column, factor: Factor) -> list[str]:
+    known = set(factor.levels)
+    notes = []
+    unused = [level for level in column.levels if level not in known]
+    if unused:
+        notes.append(unused_note(column.name, unused))
+    if column.kind == "factor" and len(known) > _MANY_LEVELS and all(map(_NUMERIC_TEXT.fullmatch, known)):
+        notes.append(
+            f"column '{column.name}' is text, though its {len(known)} levels all look like numbers: it is taken as a "
+            "factor; convert it to numbers if it is a measurement"
+        )
+    return notes
+
+
+def _refuse_ambiguous_names(schema: Schema) -> None:
+    seen: set[str] = set()
+    for name in schema.names:
+        if name in seen:
+            raise FormulaError(f"two columns of the design would be named '{name[:60]}'; rename the levels concerned")
+        seen.add(name)

@@ -1,0 +1,185 @@
+"""A schema as plain data for a model file, and back, trusting nothing.
+
+Only what cannot be derived is saved: columns with their kinds, the terms as text, the levels of factors, the response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from berkson.formula import arithmetic
+from berkson.formula.coding import MAX_COLUMNS, Factor
+from berkson.formula.errors import FormulaError
+from berkson.formula.formula import Response
+from berkson.formula.outcome import Outcome, OutcomeKind
+from berkson.formula.parser import MAX_LENGTH, parse_variable
+from berkson.formula.schema import Schema
+from berkson.formula.syntax import Call, Name, Node, columns_of
+from berkson.formula.terms import MAX_TERMS, Term
+from berkson.table import Kind
+
+_KEYS = ("response", "intercept", "terms", "columns", "factors", "notes")
+_MAX_TEXT = 100_000  # characters of a name or level
+
+
+def schema_to_dict(schema: Schema) -> dict[str, Any]:
+    outcome = schema.outcome
+    return {
+        "response": None
+        if outcome is None
+        else {
+            "kind": outcome.kind,
+            "columns": list(outcome.response.columns),
+            "second": outcome.response.second,
+            "levels": list(outcome.levels),
+            "event": outcome.event,
+        },
+        "intercept": schema.intercept,
+        "terms": [[str(variable) for variable in term] for term in schema.terms],
+        "columns": dict(schema.kinds),
+        "factors": {
+            str(variable): {"levels": list(factor.levels), "reference": factor.reference}
+            for variable, factor in schema.factors.items()
+        },
+        "notes": list(schema.notes),
+    }
+
+
+def schema_from_dict(data: Any) -> Schema:
+    try:
+        return _schema(data)
+    except FormulaError as error:
+        raise ValueError(f"the saved schema is damaged: {error}") from None
+
+
+def _schema(data: Any) -> Schema:
+    saved = _mapping(data, "the schema", _KEYS)
+    intercept = saved["intercept"]
+    if not isinstance(intercept, bool):
+        raise FormulaError("'intercept' is neither true nor false")
+    kinds = _kinds(saved["columns"])
+    terms = tuple(_term(term) for term in _list(saved["terms"], "terms", MAX_TERMS))
+    if len(set(map(frozenset, terms))) != len(terms):
+        raise FormulaError("a term stands twice in 'terms'")
+    factors = _factors(saved["factors"], terms, kinds)
+    outcome = None if saved["response"] is None else _outcome(saved["response"])
+    needed = {c for term in terms for v in term for c in columns_of(v)} | set(
+        outcome.response.columns if outcome else ()
+    )
+    if needed != set(kinds):
+        raise FormulaError("'columns' are not those that the terms and the response name")
+    notes = tuple(_text(note, "a note") for note in _list(saved["notes"], "notes", MAX_COLUMNS))
+    schema = Schema(outcome, intercept, terms, kinds, factors, notes)
+    if not terms and not intercept:
+        raise FormulaError("it has neither terms nor an intercept")
+    if len(set(schema.names)) != len(schema.names):
+        raise FormulaError("two of its columns have one name")
+    return schema
+
+
+def _kinds(data: Any) -> dict[str, Kind]:
+    kinds: dict[str, Kind] = {}
+    for name, kind in _mapping(data, "'columns'").items():
+        if kind not in get_args(Kind):
+            raise FormulaError(f"the kind of column '{name[:60]}' is none of {', '.join(get_args(Kind))}")
+        kinds[name] = kind
+    return kinds
+
+
+def _term(data: Any) -> Term:
+    variables = tuple(_variable(text) for text in _list(data, "a term", MAX_TERMS))
+    if not variables or len(set(variables)) != len(variables):
+        raise FormulaError("a term is empty, or names a variable twice")
+    return variables
+
+
+def _variable(data: Any) -> Node:
+    """A name, C(name) or arithmetic, in its canonical text."""
+    text = _text(data, "a variable", MAX_LENGTH)
+    node = parse_variable(text)
+    if isinstance(node, Call):
+        if node.function != "C":
+            arithmetic.check(node)
+        elif len(node.arguments) != 1 or not isinstance(node.arguments[0], Name) or node.options:
+            raise FormulaError(f"'{text[:60]}' is no variable")
+    elif not isinstance(node, Name):
+        raise FormulaError(f"'{text[:60]}' is no variable")
+    if str(node) != text:
+        raise FormulaError(f"'{text[:60]}' is not written as '{str(node)[:60]}'")
+    return node
+
+
+def _factors(data: Any, terms: tuple[Term, ...], kinds: Mapping[str, Kind]) -> dict[Node, Factor]:
+    factors: dict[Node, Factor] = {}
+    for text, value in _mapping(data, "'factors'").items():
+        saved = _mapping(value, f"the factor '{text[:60]}'", ("levels", "reference"))
+        levels = _levels(saved["levels"], f"the levels of '{text[:60]}'")
+        reference = _text(saved["reference"], "a reference")
+        if len(levels) < 2 or reference not in levels:
+            raise FormulaError(f"the factor '{text[:60]}' has fewer than two levels, or its reference is none of them")
+        factors[_variable(text)] = Factor(levels, reference)
+    categorical = {v for term in terms for v in term if _is_categorical(v, kinds)}
+    if categorical != set(factors):
+        raise FormulaError("'factors' are not the categorical variables of the terms")
+    return factors
+
+
+def _is_categorical(variable: Node, kinds: Mapping[str, Kind]) -> bool:
+    columns = columns_of(variable)
+    if any(name not in kinds for name in columns):
+        raise FormulaError(f"'columns' lack one that '{variable}' names")
+    if isinstance(variable, Call):
+        if variable.function != "C" and any(kinds[name] == "factor" for name in columns):
+            raise FormulaError(f"'{variable}' needs numbers")
+        return variable.function == "C"
+    return any(kinds[name] != "number" for name in columns)
+
+
+def _outcome(data: Any) -> Outcome:
+    saved = _mapping(data, "'response'", ("kind", "columns", "second", "levels", "event"))
+    kind: OutcomeKind = saved["kind"]
+    columns = tuple(_text(name, "a column") for name in _list(saved["columns"], "the response's columns", 2))
+    second, event = saved["second"], saved["event"]
+    levels = _levels(saved["levels"], "the response's levels")
+    if kind == "counts":
+        right = second in ("trials", "failures") and len(set(columns)) == 2 and not levels and event == columns[0]
+    elif kind == "fraction":
+        right = second is None and len(columns) == 1 and not levels and event == columns[0]
+    elif kind == "binary":
+        right = second is None and len(columns) == 1 and len(levels) == 2 and event == levels[1]
+    else:
+        right = kind == "classes" and second is None and len(columns) == 1 and len(levels) > 2 and event is None
+    if not right:
+        raise FormulaError("'response' contradicts itself")
+    return Outcome(kind, Response(columns, second), levels, event)
+
+
+def _mapping(data: Any, what: str, keys: tuple[str, ...] | None = None) -> dict[str, Any]:
+    if not isinstance(data, dict) or not all(isinstance(key, str) and len(key) <= _MAX_TEXT for key in data):
+        raise FormulaError(f"{what} is no mapping of names")
+    if keys is not None and set(data) != set(keys):
+        odd = sorted(set(data) ^ set(keys))[0]
+        raise FormulaError(f"{what} {'lacks' if odd in keys else 'has an unknown'} key '{odd[:60]}'")
+    if len(data) > MAX_COLUMNS:
+        raise FormulaError(f"{what} has more than {MAX_COLUMNS} entries")
+    return data
+
+
+def _list(data: Any, what: str, limit: int) -> list[Any]:
+    if not isinstance(data, list) or len(data) > limit:
+        raise FormulaError(f"{what} is no list of at most {limit} entries")
+    return data
+
+
+def _text(data: Any, what: str, limit: int = _MAX_TEXT) -> str:
+    if not isinstance(data, str) or len(data) > limit:
+        raise FormulaError(f"{what} is no text of at most {limit} characters")
+    return data
+
+
+def _levels(data: Any, what: str) -> tuple[str, ...]:
+    levels = tuple(_text(level, what) for level in _list(data, what, MAX_COLUMNS + 1))
+    if len(set(levels)) != len(levels):
+        raise FormulaError(f"{what} are not all different")
+    return levels
