@@ -10,8 +10,11 @@ range of its logits times its second derivative, so with
            and that in the norm of M it is no further than -log(1 - u) / sqrt(h).
 
 The rest of the rows only adds convexity, so the bound of a sample is rigorous for the whole.  For K classes M is the exact
-Hessian of the K - 1 contrasts where that is affordable, else the Gram matrix weighted by each row's smallest probability,
-which is below it.  (Self-concordance of the logistic loss: F. Bach, Electronic Journal of Statistics 4, 2010, lemma 1.)
+Hessian of the K - 1 contrasts where that is affordable, else, with class frequencies pi and m_i = min_k p_ik / pi_k,
+
+    (diag(pi) - pi pi') (x) sum_i m_i x_i x_i',   below it because  Var_p(v) = min_c sum p_k (v_k - c)^2 >= m Var_pi(v).
+
+(Self-concordance of the logistic loss: F. Bach, Electronic Journal of Statistics 4, 2010, lemma 1.)
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from berkson.inverse import Kronecker, inverse_of, null_class_hessian
 from berkson.penalty import Ridge
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import (
@@ -31,10 +35,10 @@ from berkson.rows.questions import (
     Evaluate,
     Evaluation,
     LargestLeverage,
+    LowerGram,
     Question,
     Sample,
     Show,
-    SmallestProbabilityGram,
 )
 
 F64 = npt.NDArray[np.float64]
@@ -71,16 +75,6 @@ def bound(decrement: float, leverage: float) -> Bound:
     return Bound(gap, -math.log1p(-u) / root, half, u)
 
 
-def inverse_of(matrix: F64) -> F64 | None:
-    """The inverse of a symmetric positive definite matrix, None where it is not so to working precision."""
-    try:
-        np.linalg.cholesky(matrix)
-        inverse = np.linalg.inv(matrix)
-    except np.linalg.LinAlgError:
-        return None
-    return inverse if np.isfinite(inverse).all() else None
-
-
 EXACT_UP_TO = 400  # unknowns of softmax whose exact Hessian is formed for a proof
 DENSE_UP_TO = 4000  # columns whose Gram matrix is formed for a proof
 FEW_ROWS = 300  # of the sample that proves curvature in the free directions where no Gram matrix is formed
@@ -91,19 +85,20 @@ def prove(
     gradient: F64,
     penalty: Ridge,
     place: Coordinates,
+    class_share: F64,
     hessian: F64 | None = None,
     sample: Sample | None = None,
 ) -> Generator[Question, Answer, Bound]:
     """Bound P(theta) - P* from the objective's gradient over all rows and curvature over `sample` (None: all rows).
 
-    `hessian` is the objective's over all rows, where the caller has it.
+    `hessian` is the objective's over all rows, where the caller has it; `class_share` (K,) the frequencies of classes.
     """
     if place.columns > DENSE_UP_TO:
-        return (yield from _prove_by_few_rows(theta, gradient, penalty, place))
+        return (yield from _prove_by_few_rows(theta, gradient, penalty, place, class_share))
     if hessian is None and (place.contrasts == 1 or place.size <= EXACT_UP_TO):
         at: Evaluation = yield Evaluate(theta, 2, sample, as_part=True)
         hessian = penalty.add(theta, at).hessian
-    each, q = gradient.reshape(place.contrasts, -1), place.columns
+    q = place.columns
     if hessian is not None:
         inverse = inverse_of(hessian)
         if inverse is None:
@@ -112,12 +107,13 @@ def prove(
         blocks = inverse.reshape(place.contrasts, q, place.contrasts, q)
         metric = inverse if place.contrasts == 1 else np.einsum("iaib->ab", blocks)
     else:
-        lower = yield SmallestProbabilityGram(theta, sample)
-        inverse = inverse_of(lower + np.diag(penalty.strength[:q]))
-        if inverse is None:
+        gram = yield LowerGram(theta, class_share, sample)
+        assert place.basis is not None
+        kronecker = Kronecker.of(null_class_hessian(place.basis, class_share), gram, penalty.strength[:q])
+        if kronecker is None:
             return bound(math.inf, math.inf)
-        squared = float(((each @ inverse) * each).sum())
-        metric = inverse
+        squared = float(gradient @ kronecker.solve(gradient))
+        metric = kronecker.weakest()
     leverage = yield LargestLeverage(metric, sample)
     return bound(math.sqrt(max(0.0, squared)), leverage * _range_factor(place))
 
@@ -128,7 +124,7 @@ def _range_factor(place: Coordinates) -> float:
 
 
 def _prove_by_few_rows(
-    theta: F64, gradient: F64, penalty: Ridge, place: Coordinates
+    theta: F64, gradient: F64, penalty: Ridge, place: Coordinates, class_share: F64
 ) -> Generator[Question, Answer, Bound]:
     """Where columns are too many for a Gram matrix: M = diag(ridge / 2, c), with c the curvature that a few rows prove in
     the one free direction (the constant) after the other half of the ridge has absorbed what it can:
@@ -140,7 +136,9 @@ def _prove_by_few_rows(
     if free.sum() > 1:
         return bound(math.inf, math.inf)  # nothing is below the Hessian in those directions but a Gram matrix
     sample = yield Draw(FEW_ROWS)
-    X, curvature = yield Show(theta, sample)
+    X, curvature = yield Show(theta, class_share, sample)
+    if place.basis is not None:
+        curvature = curvature * float(np.linalg.eigvalsh(null_class_hessian(place.basis, class_share))[0])
     X, curvature = X[curvature > 0], curvature[curvature > 0]
     diagonal = 0.5 * ridge
     if free.any():

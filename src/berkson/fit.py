@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from berkson.certificate import DENSE_UP_TO, Bound, prove
 from berkson.design.dense import Dense
+from berkson.inverse import Diagonal
 from berkson.penalty import Ridge
 from berkson.problem import Problem, check, locate_non_finite
 from berkson.rank import Rank, examine, full_rank
@@ -24,7 +25,6 @@ from berkson.separation import Separation, find_separation
 from berkson.solvers.choose import Choice, choose
 from berkson.solvers.conjugate import conjugate
 from berkson.solvers.newton import Solution, newton
-from berkson.solvers.preconditioners import Diagonal
 from berkson.solvers.quasi import Preconditioner
 from berkson.solvers.run import Solver, Work, run, run_one
 from berkson.solvers.sampled import null_preconditioner, sampled
@@ -278,7 +278,7 @@ def _solve_once(task: _Task, theta: F64, left: int, aim: float) -> Solver[tuple[
             )
     if proof is None:
         assert stop.at.gradient is not None
-        proof = yield from prove(stop.theta, stop.at.gradient, penalty, place, stop.at.hessian)
+        proof = yield from prove(stop.theta, stop.at.gradient, penalty, place, task.class_share, stop.at.hessian)
     return stop, proof
 
 

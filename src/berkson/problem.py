@@ -90,6 +90,12 @@ def check(problem: Problem) -> F64:
         row = int(np.flatnonzero(~np.isfinite(problem.offset.reshape(n, -1)).all(axis=1))[0])
         raise InputError(f"offset holds NaN or infinity in row {row}; drop the row or give it a finite offset")
     totals = problem.class_weights()
+    absent = [problem.class_name(k) for k in np.flatnonzero(totals == 0)]
+    if absent and len(absent) < problem.n_classes - 1:
+        raise InputError(
+            f"class {absent[0]} has no rows{' of positive weight' if problem.weight is not None else ''}, so its intercept "
+            "would be minus infinity: drop the class"
+        )
     if not (totals > 0).sum() > 1:
         name = problem.class_name(int(totals.argmax()))
         with_weight = "" if problem.weight is None else " with positive weight"

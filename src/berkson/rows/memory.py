@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,11 @@ from berkson.rows.questions import (
     Evaluate,
     Evaluation,
     LargestLeverage,
+    LowerGram,
     NullGram,
     Question,
     Sample,
     Show,
-    SmallestProbabilityGram,
 )
 
 Array = npt.NDArray[Any]
@@ -45,7 +46,7 @@ def threads_for(work: float) -> int:
     return kernels.threads() if work > WORK_FOR_THREADS else 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InMemory:
     """A table in memory: the design of n rows, y, weight (n,) or None, offset (n,) or (n, K) or None."""
 
@@ -91,25 +92,35 @@ class InMemory:
             case NullGram(sample):
                 part = self.part(sample)
                 return self.coordinates.gram(part.design.gram(part.rows, part.center, part.weight, part.threads))
-            case SmallestProbabilityGram(theta, sample):
-                return self._smallest_probability_gram(theta, sample)
+            case LowerGram(theta, share, sample):
+                return self._lower_gram(theta, share, sample)
             case LargestLeverage(metric, sample):
                 return self._largest_leverage(metric, sample)
-            case Show(theta, sample):
-                return self._show(theta, sample)
+            case Show(theta, share, sample):
+                return self._show(theta, share, sample)
             case Draw(size, seed):
                 return self._draw(size, seed)
 
+    @cached_property
+    def whole(self) -> Part:
+        """The kernel's view of all rows."""
+        threads = threads_for(self.n_rows * self.design.shape[1] * self.loss.outputs)
+        return Part(self.design, None, self.coordinates.center, self.y, self.weight, self.offset, threads)
+
     def part(self, sample: Sample | None = None, *, as_part: bool = False) -> Part:
         """The kernel's view of all rows, or of a sample's."""
-        design, center = self.design, self.coordinates.center
-        work = (design.shape[0] if sample is None else sample.size) * design.shape[1] * self.loss.outputs
-        threads = threads_for(work)
         if sample is None:
-            return Part(design, None, center, self.y, self.weight, self.offset, threads)
+            return self.whole
         index = sample.index
-        offset = None if self.offset is None else self.offset[index]
-        return Part(design, index, center, self.y[index], sample.own if as_part else sample.scaled, offset, threads)
+        return Part(
+            self.design,
+            index,
+            self.coordinates.center,
+            self.y[index],
+            sample.own if as_part else sample.scaled,
+            None if self.offset is None else self.offset[index],
+            threads_for(sample.size * self.design.shape[1] * self.loss.outputs),
+        )
 
     def _evaluate(self, question: Evaluate) -> Evaluation:
         place = self.coordinates
@@ -148,19 +159,20 @@ class InMemory:
                 else (place, self.design, sample.index[place])
             )
 
-    def _smallest_probability_gram(self, theta: F64, sample: Sample | None) -> F64:
+    def _lower_gram(self, theta: F64, share: F64, sample: Sample | None) -> F64:
         part, coef = self.part(sample, as_part=True), self.coordinates.expand(theta)
         total = np.zeros((coef.shape[0],) * 2)
         for place, design, rows in self._pieces(sample):
             eta = design.linear_predictor(rows, part.center, coef, part.threads)
             if part.offset is not None:
                 eta += part.offset[place]
-            smallest = softmax(eta).min(axis=1)
-            weight = smallest if part.weight is None else smallest * part.weight[place]
+            weight = (softmax(eta) / share).min(axis=1)
+            if part.weight is not None:
+                weight *= part.weight[place]
             total += design.gram(rows, part.center, weight, part.threads)
         return self.coordinates.gram(total)
 
-    def _show(self, theta: F64, sample: Sample) -> tuple[F64, F64]:
+    def _show(self, theta: F64, share: F64, sample: Sample) -> tuple[F64, F64]:
         place, part = self.coordinates, self.part(sample, as_part=True)
         X = self.design.dense_rows(sample.index, part.center)
         coef = place.expand(theta).reshape(X.shape[1], -1)
@@ -168,7 +180,7 @@ class InMemory:
         if self.loss.outputs == 1:
             curvature = logistic_curvature_weight(eta[:, 0])
         else:
-            curvature = softmax(eta).min(axis=1)
+            curvature = (softmax(eta) / share).min(axis=1)
         if part.weight is not None:
             curvature = curvature * part.weight
         return (X if place.kept is None else X[:, place.kept]) / place.scale, curvature

@@ -63,10 +63,12 @@ class NullGram:
 
 
 @dataclass(frozen=True, slots=True)
-class SmallestProbabilityGram:
-    """sum a_i (min_k p_ik) x_i x_i', (q, q): times the identity over contrasts, a lower bound of the softmax Hessian."""
+class LowerGram:
+    """sum a_i m_i x_i x_i' with m_i = min_k p_ik / share_k, (q, q).  Times diag(share) - share share' between classes it
+    lies below the softmax Hessian at theta."""
 
     theta: F64
+    share: F64
     sample: Sample | None = None
 
 
@@ -80,14 +82,15 @@ class LargestLeverage:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """The sample's rows in the solver's coordinates of one linear predictor (m, q), and the probability of their least
-    likely class times their weight at theta (m,) - for two classes the curvature p (1 - p).  Answer: (rows, curvature)."""
+    """The sample's rows in the solver's coordinates of one linear predictor (m, q), and their curvature at theta: weight
+    times p (1 - p) for two classes, times min_k p_k / share_k for more (m,).  Answer: (rows, curvature)."""
 
     theta: F64
+    share: F64
     sample: Sample
 
 
-Question = Draw | Evaluate | Curvature | NullGram | SmallestProbabilityGram | LargestLeverage | Show
+Question = Draw | Evaluate | Curvature | NullGram | LowerGram | LargestLeverage | Show
 Answer = Any
 
 

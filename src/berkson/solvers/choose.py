@@ -4,7 +4,8 @@ Times in seconds for one machine (measured on two cores with AVX-512; only ratio
 BANDWIDTH or computes at RATE, whichever is slower; a Hessian adds its multiplications.
 
     pass     = max(bytes / BANDWIDTH, 4 n p K / RATE) + 2.5e-9 n K
-    Newton   = ITERATIONS (pass + n (p K')^2 / RATE + (p K')^3 / RATE)            K' = 1 for two classes, else K - 1
+    Newton   = ITERATIONS (pass + n (p K')^2 / RATE + 3 (p K')^3 / RATE)          K' = 1 for two classes, else K - 1
+    conjugate = PRODUCTS passes                                                   softmax: its null model preconditions
     sampled  = 5 m / n Newton passes on m rows, then 4.5 passes of all rows        m = max(n / 16, 50 p K')
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 BANDWIDTH = 2.0e10  # bytes of X a second
 RATE = 6.0e10  # multiplications and additions a second in the Hessian kernel, both cores
 ITERATIONS = 6  # of Newton from a null start, typical
+PRODUCTS = 120  # Hessian products and gradients of a whole fit by conjugate gradients, typical
 LARGEST_HESSIAN = 4000  # unknowns: 128 MB, and a factorisation of a second
 SAMPLE_SHARE, ROWS_PER_UNKNOWN = 16, 50
 SMALL = 2e7  # multiplications of a Hessian that are not worth saving
@@ -47,7 +49,12 @@ def choose(n: int, p: int, contrasts: int, itemsize: int) -> Choice:
             polish=True,
         )
     one_pass = max(itemsize * n * p / BANDWIDTH, 4 * n * p * outputs / RATE) + 2.5e-9 * n * outputs
-    full = ITERATIONS * (one_pass + hessian / RATE + d**3 / RATE)
+    full = ITERATIONS * (one_pass + hessian / RATE + 3 * d**3 / RATE)
+    products = PRODUCTS * one_pass
+    if contrasts > 1 and products < full and n < 4 * ROWS_PER_UNKNOWN * d:
+        return Choice(
+            "conjugate gradient", f"predicted {products:.2g} s with Hessian products, against {full:.2g} s with Hessians"
+        )
     m = max(n // SAMPLE_SHARE, ROWS_PER_UNKNOWN * d)
     if n < 4 * m:
         return Choice(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +24,9 @@ SLOW, SLOW_STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Where a solver stopped: theta, the objective there, iterations, and why ('target', 'limit', 'separated': every row
-    lies strictly on its own side, 'slow': full steps of a constant rate as on separated data, 'stalled': rounding)."""
+    """Where a solver stopped: theta, the objective there, iterations, and why: 'target', 'limit' (of iterations),
+    'separated' (every row lies strictly on its own side), 'slow' (full steps at a constant rate, as on separated data),
+    'stalled' (rounding allows no further decrease)."""
 
     theta: F64
     at: Evaluation
@@ -32,19 +34,22 @@ class Solution:
     reason: str
 
 
-def newton_step(hessian: F64, gradient: F64) -> F64:
-    """-H^-1 g; where H is not positive definite to working precision, of the nearest that is (a tiny ridge on its diagonal)."""
-    diagonal = hessian.diagonal()
-    ridge = 0.0
-    while True:
-        shifted = hessian if ridge == 0.0 else hessian + np.diag(ridge * np.maximum(diagonal, diagonal.max() * 1e-8))
+def newton_step(hessian: F64, gradient: F64) -> tuple[F64, float]:
+    """(step, -gradient'step) of step = -H^-1 g; where H is singular to working precision, of H with a ridge on its
+    diagonal that is just large enough for a direction of descent."""
+    ridge, diagonal = 0.0, hessian.diagonal()
+    while ridge <= 1.0:
         try:
-            np.linalg.cholesky(shifted)
-            return -np.linalg.solve(shifted, gradient)
+            shifted = hessian if ridge == 0.0 else hessian + np.diag(ridge * np.maximum(diagonal, diagonal.max() * 1e-8))
+            step = -np.linalg.solve(shifted, gradient)
+            decrease = -float(gradient @ step)
+            if 0.0 <= decrease < math.inf:
+                return step, decrease
         except np.linalg.LinAlgError:
-            ridge = 1e-14 if ridge == 0.0 else ridge * 100.0
-            if ridge > 1.0 or not np.isfinite(diagonal).all():
-                return -gradient / np.maximum(diagonal, 1e-300)
+            pass
+        ridge = 1e-14 if ridge == 0.0 else ridge * 100.0
+    step = -gradient / np.maximum(diagonal, 1e-300)
+    return step, -float(gradient @ step)
 
 
 def newton(
@@ -67,8 +72,7 @@ def newton(
         assert at.hessian is not None
         if watch_separation and at.margin > 0:
             return Solution(theta, at, iteration, "separated")
-        step = newton_step(at.hessian, at.gradient)
-        decrease = -float(at.gradient @ step)  # decrement^2
+        step, decrease = newton_step(at.hessian, at.gradient)
         if decrease <= 2.0 * target:
             return Solution(theta, at, iteration, "target")
         slow = slow + 1 if decrease > SLOW * before else 0

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.certificate import Bound, prove
+from berkson.inverse import Dense, Kronecker, null_class_hessian
 from berkson.penalty import Ridge
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import Draw, Evaluate, Evaluation, NullGram, Sample
 from berkson.solvers.newton import Solution, newton, newton_step
-from berkson.solvers.preconditioners import Dense, Kronecker
 from berkson.solvers.quasi import quasi_newton
 from berkson.solvers.run import Solver
 
@@ -51,7 +51,8 @@ def sampled(
     else:
         start = yield from _sample_kronecker(theta, penalty, place, class_share, loose, sample)
     assert start.at.hessian is not None
-    theta = start.theta + newton_step(start.at.hessian, start.at.gradient)  # type: ignore[arg-type]
+    assert start.at.gradient is not None
+    theta = start.theta + newton_step(start.at.hessian, start.at.gradient)[0]
     preconditioner = Dense.of(start.at.hessian)
     iterations, aim = 0, target / min(multiplier, 30.0)
     while True:
@@ -67,7 +68,7 @@ def sampled(
         theta = stop.theta
         if stop.reason == "target":
             assert stop.at.gradient is not None
-            proof = yield from prove(theta, stop.at.gradient, penalty, place, sample=sample)
+            proof = yield from prove(theta, stop.at.gradient, penalty, place, class_share, sample=sample)
             if proof.gap <= target or aim < 1e-6 * target:
                 return replace(stop, iterations=iterations), proof
             aim *= 0.01 if proof.gap == np.inf else min(0.1, 0.5 * target / proof.gap)
@@ -107,5 +108,10 @@ def null_preconditioner(
     """The inverse Hessian of the model that knows only class frequencies."""
     gram = yield NullGram(sample)
     assert place.basis is not None
-    covariance = np.diag(class_share) - np.outer(class_share, class_share)
-    return Kronecker.of(place.basis.T @ covariance @ place.basis, gram, penalty.strength[: place.columns])
+    ridge, hessian = penalty.strength[: place.columns], null_class_hessian(place.basis, class_share)
+    exact = Kronecker.of(hessian, gram, ridge)
+    if exact is not None:
+        return exact
+    lifted = Kronecker.of(hessian, gram + np.diag(1e-10 * gram.diagonal() + 1e-10 * gram.diagonal().max()), ridge)
+    assert lifted is not None
+    return lifted

@@ -1,0 +1,100 @@
+"""Inverse Hessians, exact and approximate: what steps are preconditioned by and gaps are proved with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """The inverse of a Hessian that was affordable: a sample's, scaled to all rows."""
+
+    inverse: F64
+
+    @classmethod
+    def of(cls, hessian: F64) -> Dense:
+        """Of a symmetric positive semi-definite matrix: directions below 1e-10 of its scaled spectrum are lifted to it."""
+        scale = np.sqrt(np.maximum(hessian.diagonal(), hessian.diagonal().max() * 1e-14))
+        unit = hessian / (scale[:, None] * scale)
+        try:
+            np.linalg.cholesky(unit - 1e-10 * np.eye(len(unit)))
+            inverse = np.linalg.inv(unit)
+        except np.linalg.LinAlgError:
+            values, vectors = np.linalg.eigh(unit)
+            inverse = (vectors / np.maximum(values, 1e-10)) @ vectors.T
+        return cls(inverse / (scale[:, None] * scale))
+
+    def solve(self, gradient: F64) -> F64:
+        return self.inverse @ gradient
+
+
+@dataclass(frozen=True, slots=True)
+class Diagonal:
+    """Columns are standardised, so the null model's Hessian has this diagonal: total weight times variance, plus ridge."""
+
+    diagonal: F64
+
+    def solve(self, gradient: F64) -> F64:
+        return gradient / self.diagonal
+
+
+@dataclass(frozen=True, slots=True)
+class Kronecker:
+    """(A (x) G + I (x) D)^-1 for A = basis'(diag(pi) - pi pi') basis, a Gram matrix G and a diagonal ridge D.
+
+    The softmax Hessian of the model that knows only class frequencies pi; diagonalised once, A = U diag(a) U' and, with
+    L L' = G, L^-1 D L^-T = W diag(r) W', so that a_k G + D = L W (a_k + r) W' L' and a solve is two small products.
+    """
+
+    class_vectors: F64  # (K-1, K-1)
+    column_vectors: F64  # (q, q)
+    denominators: F64  # (K-1, q)
+
+    @classmethod
+    def of(cls, class_hessian: F64, gram: F64, ridge: F64) -> Kronecker | None:
+        """None where the Gram matrix is not positive definite to working precision."""
+        factor_inverse = inverse_factor(gram)
+        if factor_inverse is None:
+            return None
+        a, U = np.linalg.eigh(class_hessian)
+        r, W = np.linalg.eigh((factor_inverse * ridge) @ factor_inverse.T)
+        return cls(U, factor_inverse.T @ W, 1.0 / (np.maximum(a, 1e-300)[:, None] + np.maximum(r, 0.0)))
+
+    def solve(self, gradient: F64) -> F64:
+        each = self.class_vectors.T @ gradient.reshape(len(self.class_vectors), -1) @ self.column_vectors
+        back = self.class_vectors @ (each * self.denominators) @ self.column_vectors.T
+        return back.ravel()
+
+    def weakest(self) -> F64:
+        """(a_min G + D)^-1, above every block of this inverse on a unit contrast: (q, q)."""
+        largest = self.denominators.max(axis=0)
+        return (self.column_vectors * largest) @ self.column_vectors.T
+
+
+def inverse_factor(matrix: F64) -> F64 | None:
+    """L^-1 of L L' = matrix, None where it is not positive definite to working precision."""
+    try:
+        inverse = np.linalg.inv(np.linalg.cholesky(matrix))
+    except np.linalg.LinAlgError:
+        return None
+    return inverse if np.isfinite(inverse).all() else None
+
+
+def inverse_of(matrix: F64) -> F64 | None:
+    """The inverse of a symmetric positive definite matrix, None where it is not so to working precision."""
+    try:
+        np.linalg.cholesky(matrix)
+        inverse = np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    return inverse if np.isfinite(inverse).all() else None
+
+
+def null_class_hessian(basis: F64, share: F64) -> F64:
+    """basis'(diag(share) - share share') basis: the curvature between contrasts where classes have these shares."""
+    return basis.T @ (np.diag(share) - np.outer(share, share)) @ basis
