@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 import os
-import warnings
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from berkson.kernels import reference
+if TYPE_CHECKING:
+    from berkson.kernels.reference import (
+        gram,
+        linear_predictor,
+        logistic,
+        logistic_curvature,
+        logistic_many,
+        moments,
+        multinomial,
+        multinomial_curvature,
+        quadratic_form,
+    )
+
+__all__ = [
+    "Backend",
+    "backend",
+    "gram",
+    "linear_predictor",
+    "logistic",
+    "logistic_curvature",
+    "logistic_many",
+    "moments",
+    "multinomial",
+    "multinomial_curvature",
+    "quadratic_form",
+    "threads",
+]
 
 _NAMES = (
     "moments",
@@ -18,3 +45,62 @@ _NAMES = (
     "gram",
     "quadratic_form",
 )
+
+_threads: int | None = None
+
+
+class Backend(TypedDict):
+    """What answers: name "native" or "reference", instruction set "avx512", "avx2" or "baseline", default threads."""
+
+    name: str
+    instruction_set: str
+    threads: int
+
+
+def __getattr__(name: str) -> Any:
+    """A kernel, at its first use; from then on all of them are plain attributes of this module."""
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, missing = _load()
+    if missing:
+        import warnings
+
+        warnings.warn(
+            f"berkson runs on its NumPy reference kernels, which are several times slower ({missing}); to build the "
+            "compiled ones, install a C++ compiler (on Debian: apt install g++) and reinstall berkson",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    globals().update({kernel: getattr(module, kernel) for kernel in _NAMES})
+    return globals()[name]
+
+
+def _load() -> tuple[ModuleType, str]:
+    """The module that answers and, where the compiled one is wanted and missing, why."""
+    from berkson.kernels import reference
+
+    if os.environ.get("BERKSON_KERNELS") == "reference":
+        return reference, ""
+    try:
+        from berkson.kernels import compiled
+    except ImportError as error:
+        return reference, str(error)
+    return compiled, ""
+
+
+def backend() -> Backend:
+    """The kernels in use."""
+    module, _ = _load()
+    native = module.__name__.endswith("compiled")
+    instruction_set = module.INSTRUCTION_SET if native else "baseline"
+    return Backend(name="native" if native else "reference", instruction_set=instruction_set, threads=threads())
+
+
+def threads() -> int:
+    """Threads that a pass may use by default: the processors this process may run on, or OMP_NUM_THREADS if fewer."""
+    global _threads
+    if _threads is None:
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        limit = os.environ.get("OMP_NUM_THREADS", "")
+        _threads = min(processors, int(limit)) if limit.isdecimal() and int(limit) > 0 else processors
+    return _threads

@@ -5,9 +5,10 @@ blocks of about a megabyte, made float64 and centred there.  X is any 2-D array 
 float64, float32, integers or booleans) and `rows` an optional array of row numbers; `y`, `weight` and `offset` then
 belong to those rows, in that order.
 
-The design that the formulas see is ``[X - center, 1]``: p centred columns and, last, the constant.  So every coefficient
-vector has p + 1 entries; a model without an intercept has center = 0 and a last entry of 0, and ignores what comes back
-in the last place.  Sums run over blocks in a fixed order.
+The design that the formulas see is ``[X - center, 1]``: p centred columns and, last, the constant.  So every
+coefficient vector has p + 1 entries; a model without an intercept has center = 0 and a last entry of 0, and ignores
+what comes back in the last place.  A row of weight 0 contributes exactly nothing, even where it is not finite.  Sums
+run over blocks in a fixed order.
 """
 
 from __future__ import annotations
@@ -66,40 +67,63 @@ def logistic_margin(eta: F64, y: F64) -> F64:
 # --- K linear predictors --------------------------------------------------------------------------------------------
 
 
+def softmax_terms(eta: F64) -> tuple[F64, F64, F64]:
+    """log softmax(eta), mu = softmax(eta) and 1 - mu per row, the last carried for the class on top.
+
+    One +inf in a row, or -inf beside others, has its limit; two +inf, or all -inf, give nan.
+    """
+    top = eta.argmax(axis=1)[:, None]
+    with np.errstate(invalid="ignore", over="ignore"):
+        below = eta - np.take_along_axis(eta, top, axis=1)
+        np.put_along_axis(below, top, 0.0, axis=1)
+        e = np.exp(below)
+        np.put_along_axis(e, top, 0.0, axis=1)
+        rest = e.sum(axis=1, keepdims=True)
+        np.put_along_axis(e, top, 1.0, axis=1)
+        mu = e / (1.0 + rest)
+        complement = 1.0 - mu
+        np.put_along_axis(complement, top, rest / (1.0 + rest), axis=1)
+        return below - np.log1p(rest), mu, complement
+
+
 def log_softmax(eta: F64) -> F64:
-    """eta - log sum_k e^eta_k per row.  One +inf (or -infs) in a row is allowed; two +inf give nan."""
-    top = eta.max(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shifted = np.where(eta == top, 0.0, eta - top)
-        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    """eta - log sum_k e^eta_k per row."""
+    return softmax_terms(eta)[0]
 
 
 def softmax(eta: F64) -> F64:
     """e^eta_k / sum e^eta per row."""
-    return np.exp(log_softmax(eta))
+    return softmax_terms(eta)[1]
 
 
 def soft_labels(y: Array, n_classes: int) -> F64:
     """Class codes (m,) as an indicator matrix (m, K); a matrix of soft labels passes."""
     if y.ndim == 2:
-        return np.asarray(y, dtype=np.float64)
-    return (y[:, None] == np.arange(n_classes)).astype(np.float64)
+        return np.asarray(y, np.float64)
+    return np.asarray(y[:, None] == np.arange(n_classes), np.float64)
 
 
 def multinomial_loss(eta: F64, y: F64) -> F64:
-    """-sum_k y_k log softmax(eta)_k per row."""
+    """-sum_k y_k log softmax(eta)_k per row; nan where softmax is."""
     logp = log_softmax(eta)
     with np.errstate(invalid="ignore"):
-        return -np.where(y == 0.0, 0.0, y * logp).sum(axis=1)
+        return np.asarray(np.where((y == 0.0) & ~np.isnan(logp), 0.0, -y * logp).sum(axis=1))
+
+
+def multinomial_residual(eta: F64, y: F64) -> F64:
+    """mu - y, carried as (1-y) mu - y (1-mu)."""
+    _, mu, complement = softmax_terms(eta)
+    return (1.0 - y) * mu - y * complement
 
 
 def multinomial_margin(eta: F64, y: F64) -> F64:
-    """eta of the row's class minus the largest other; -inf where the label is soft."""
+    """eta of the row's class minus the largest other; -inf where the label is soft, nan where softmax is."""
     hard = (y == 1.0).any(axis=1)
     own = np.where(y == 1.0, eta, -np.inf).max(axis=1)
     other = np.where(y == 1.0, -np.inf, eta).max(axis=1)
     with np.errstate(invalid="ignore"):
-        return np.where(hard, own - other, -np.inf)
+        margin = np.where(hard, own - other, -np.inf)
+    return np.where(np.isnan(multinomial_loss(eta, y)), np.nan, margin)
 
 
 # --- passes ---------------------------------------------------------------------------------------------------------
@@ -118,39 +142,75 @@ def _blocks(X: Array, rows: Array | None, center: F64) -> Iterator[tuple[slice, 
         yield part, block
 
 
-def _part(values: Array | None, part: slice) -> Any:
-    return None if values is None else values[part]
+def _weights(weight: F64 | None, part: slice, block: F64) -> F64:
+    """Weights (rows, 1 or M) of a block, whose rows of weight 0 become rows of zeros: 0 * inf would be nan."""
+    if weight is None:
+        return np.ones((len(block), 1))
+    w = weight[part].reshape(len(block), -1)
+    block[(w == 0.0).all(axis=1)] = 0.0
+    return w
+
+
+def _predictors(block: F64, coef: F64, offset: F64 | None, part: slice) -> F64:
+    """block @ coef + offset, (rows, M); coef (q,) counts as one column, and so does an offset without columns."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        eta = block @ coef.reshape(len(coef), -1)
+        return eta if offset is None else eta + offset[part].reshape(len(block), -1)
+
+
+def _weighted(w: F64, values: F64) -> F64:
+    """w * values, and 0 where w is 0."""
+    with np.errstate(invalid="ignore"):
+        return np.where(w == 0.0, 0.0, w * values)
+
+
+def shift(X: Array, rows: Array | None, weight: F64 | None) -> F64:
+    """A value inside each column (p,): the median of its first, middle and last entry among rows of weight not 0.
+
+    Moments are counted from it, so that a large mean costs no digits, and exactly 0 is left of a constant column.
+    """
+    used = np.flatnonzero(weight) if weight is not None else range(X.shape[0] if rows is None else len(rows))
+    if not len(used):
+        return np.zeros(X.shape[1])
+    picked = [used[0], used[len(used) // 2], used[-1]]
+    return np.asarray(np.sort(X[picked if rows is None else rows[picked]].astype(np.float64), axis=0)[1])
 
 
 def moments(X: Array, rows: Array | None, weight: F64 | None, threads: int = 1) -> tuple[float, F64, F64, F64, F64]:
     """Sum of weights, weighted mean and variance (p,) of each column, and minimum and maximum over rows of weight > 0.
 
-    Shifted by the first row, so that a large mean costs no digits; a constant column has variance exactly 0.
+    A constant column has variance exactly 0.  Without a row of positive weight: 0, nan, nan, inf, -inf.
     """
     p = X.shape[1]
-    first = X[0 if rows is None else rows[0]].astype(np.float64)
+    start = shift(X, rows, weight)
     total, s1, s2 = 0.0, np.zeros(p), np.zeros(p)
     low, high = np.full(p, np.inf), np.full(p, -np.inf)
-    for part, block in _blocks(X, rows, first):
+    for part, block in _blocks(X, rows, start):
+        w = _weights(weight, part, block)[:, 0]
         x = block[:, :p]
-        w = np.ones(len(x)) if weight is None else weight[part]
         total += float(w.sum())
         s1 += w @ x
         s2 += w @ (x * x)
-        kept = x if weight is None else x[w > 0]
+        kept = x[w != 0.0]
         if len(kept):
             low, high = np.minimum(low, kept.min(axis=0)), np.maximum(high, kept.max(axis=0))
-    mean = s1 / total
-    return total, first + mean, np.maximum(s2 / total - mean * mean, 0.0), first + low, first + high
+    return from_sums(start, total, s1, s2, low, high)
+
+
+def from_sums(start: F64, total: float, s1: F64, s2: F64, low: F64, high: F64) -> tuple[float, F64, F64, F64, F64]:
+    """Moments from sums of weight, weight x and weight x^2, and minima and maxima, of x counted from `start`."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = s1 / total
+        return total, start + mean, np.maximum(s2 / total - mean * mean, 0.0), start + low, start + high
 
 
 def linear_predictor(X: Array, rows: Array | None, center: F64, coef: F64, offset: F64 | None, threads: int = 1) -> F64:
-    """[X - center, 1] @ coef + offset, coef (p+1, M): (m, M)."""
+    """[X - center, 1] @ coef + offset, coef (p+1, M), offset (m,) or (m, M): (m, M)."""
     m = X.shape[0] if rows is None else len(rows)
     eta = np.empty((m, coef.shape[1]))
     for part, block in _blocks(X, rows, center):
-        eta[part] = block @ coef
-    return eta if offset is None else eta + offset
+        eta[part] = _predictors(block, coef, offset, part)
+    return eta
 
 
 def logistic(
@@ -173,19 +233,15 @@ def logistic(
     value, margin = 0.0, np.inf
     gradient, hessian = np.zeros(len(coef)), np.zeros((len(coef), len(coef)))
     for part, block in _blocks(X, rows, center):
-        eta = block @ coef
-        if offset is not None:
-            eta += offset[part]
+        eta = _predictors(block, coef, offset, part)[:, 0]
         yb = y[part].astype(np.float64)
-        w = np.ones(len(eta)) if weight is None else weight[part]
-        used = w > 0
-        value += float((w[used] * logistic_loss(eta, yb)[used]).sum())
-        if used.any():
-            margin = min(margin, float(logistic_margin(eta, yb)[used].min()))
+        w = _weights(weight, part, block)[:, 0]
+        value += float(_weighted(w, logistic_loss(eta, yb)).sum())
+        margin = float(np.minimum(margin, logistic_margin(eta, yb)[w > 0.0].min(initial=np.inf)))
         if order >= 1:
-            gradient += (w * logistic_residual(eta, yb)) @ block
+            gradient += _weighted(w, logistic_residual(eta, yb)) @ block
         if order >= 2:
-            hessian += block.T @ ((w * logistic_curvature_weight(eta))[:, None] * block)
+            hessian += block.T @ (_weighted(w, logistic_curvature_weight(eta))[:, None] * block)
     return value, margin, gradient if order >= 1 else None, hessian if order >= 2 else None
 
 
@@ -199,19 +255,19 @@ def logistic_many(
     offset: F64 | None,
     threads: int = 1,
 ) -> tuple[F64, F64, F64]:
-    """The same for M models at once, coef (p+1, M), weight (m,) or (m, M): values (M,), margins (M,), gradients (p+1, M)."""
+    """The same for M models at once, coef (p+1, M): values (M,), margins (M,), gradients (p+1, M).
+
+    weight and offset are (m,), or (m, M) where each model has its own.
+    """
     models = coef.shape[1]
     value, margin, gradient = np.zeros(models), np.full(models, np.inf), np.zeros(coef.shape)
     for part, block in _blocks(X, rows, center):
-        eta = block @ coef
-        if offset is not None:
-            eta += offset[part][:, None]
+        eta = _predictors(block, coef, offset, part)
         yb = y[part].astype(np.float64)[:, None]
-        w = np.ones(eta.shape) if weight is None else np.broadcast_to(weight[part].reshape(len(eta), -1), eta.shape)
-        used = w > 0
-        value += np.where(used, w * np.where(used, logistic_loss(eta, yb), 0.0), 0.0).sum(axis=0)
-        margin = np.minimum(margin, np.where(used, logistic_margin(eta, yb), np.inf).min(axis=0))
-        gradient += block.T @ (w * logistic_residual(eta, yb))
+        w = _weights(weight, part, block)
+        value += _weighted(w, logistic_loss(eta, yb)).sum(axis=0)
+        margin = np.minimum(margin, np.where(w > 0.0, logistic_margin(eta, yb), np.inf).min(axis=0))
+        gradient += block.T @ _weighted(w, logistic_residual(eta, yb))
     return value, margin, gradient
 
 
@@ -233,30 +289,29 @@ def multinomial(
     """
     q, K = coef.shape
     value, margin = 0.0, np.inf
-    gradient, hessian = np.zeros((q, K)), np.zeros((K, q, K, q))
+    gradient, hessian = np.zeros((q, K)), np.zeros((K, q, K, q)) if order >= 2 else None
     for part, block in _blocks(X, rows, center):
-        eta = block @ coef
-        if offset is not None:
-            eta += offset[part]
+        eta = _predictors(block, coef, offset, part)
         yb = soft_labels(y[part], K)
-        w = np.ones(len(eta)) if weight is None else weight[part]
-        used = w > 0
-        value += float((w[used] * multinomial_loss(eta, yb)[used]).sum())
-        if used.any():
-            margin = min(margin, float(multinomial_margin(eta, yb)[used].min()))
-        if order == 0:
-            continue
-        mu = softmax(eta)
-        gradient += block.T @ (w[:, None] * (mu - yb))
-        if order >= 2:
-            for k in range(K):
-                for l in range(k + 1):  # noqa: E741
-                    c = w * mu[:, k] * ((k == l) - mu[:, l])
-                    part_kl = block.T @ (c[:, None] * block)
-                    hessian[k, :, l, :] += part_kl
-                    if l < k:
-                        hessian[l, :, k, :] += part_kl
-    return value, margin, gradient if order >= 1 else None, hessian if order >= 2 else None
+        w = _weights(weight, part, block)
+        value += float(_weighted(w[:, 0], multinomial_loss(eta, yb)).sum())
+        margin = float(np.minimum(margin, multinomial_margin(eta, yb)[w[:, 0] > 0.0].min(initial=np.inf)))
+        if order >= 1:
+            gradient += block.T @ _weighted(w, multinomial_residual(eta, yb))
+        if hessian is not None:
+            _add_multinomial_hessian(hessian, block, eta, w[:, 0])
+    return value, margin, gradient if order >= 1 else None, hessian
+
+
+def _add_multinomial_hessian(hessian: F64, block: F64, eta: F64, w: F64) -> None:
+    _, mu, complement = softmax_terms(eta)
+    for k in range(mu.shape[1]):
+        for l in range(k + 1):  # noqa: E741
+            c = _weighted(w, mu[:, k] * (complement[:, k] if k == l else -mu[:, l]))
+            part_kl = block.T @ (c[:, None] * block)
+            hessian[k, :, l, :] += part_kl
+            if l < k:
+                hessian[l, :, k, :] += part_kl
 
 
 def logistic_curvature(
@@ -272,11 +327,9 @@ def logistic_curvature(
     """Hessian at coef times direction (p+1,), in one reading of X."""
     out = np.zeros(len(coef))
     for part, block in _blocks(X, rows, center):
-        eta = block @ coef
-        if offset is not None:
-            eta += offset[part]
-        t = logistic_curvature_weight(eta) * (block @ direction)
-        out += (t if weight is None else t * weight[part]) @ block
+        eta = _predictors(block, coef, offset, part)[:, 0]
+        w = _weights(weight, part, block)[:, 0]
+        out += _weighted(w, logistic_curvature_weight(eta) * (block @ direction)) @ block
     return out
 
 
@@ -290,16 +343,18 @@ def multinomial_curvature(
     offset: F64 | None,
     threads: int = 1,
 ) -> F64:
-    """The same for K classes: coef and direction (p+1, K)."""
+    """The same for K classes: coef and direction (p+1, K).
+
+    t_k = x . direction_k is counted from that of the class on top, so that nothing cancels where its mu is near 1.
+    """
     out = np.zeros(coef.shape)
     for part, block in _blocks(X, rows, center):
-        eta = block @ coef
-        if offset is not None:
-            eta += offset[part]
+        eta = _predictors(block, coef, offset, part)
+        w = _weights(weight, part, block)
         mu = softmax(eta)
         t = block @ direction
-        t = mu * (t - (mu * t).sum(axis=1, keepdims=True))
-        out += block.T @ (t if weight is None else t * weight[part][:, None])
+        t = t - np.take_along_axis(t, eta.argmax(axis=1)[:, None], axis=1)
+        out += block.T @ _weighted(w, mu * (t - (mu * t).sum(axis=1, keepdims=True)))
     return out
 
 
@@ -308,7 +363,8 @@ def gram(X: Array, rows: Array | None, center: F64, weight: F64 | None, threads:
     q = X.shape[1] + 1
     out = np.zeros((q, q))
     for part, block in _blocks(X, rows, center):
-        out += block.T @ (block if weight is None else weight[part][:, None] * block)
+        w = _weights(weight, part, block)
+        out += block.T @ (block if weight is None else w * block)
     return out
 
 

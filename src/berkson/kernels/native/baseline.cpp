@@ -1,0 +1,3 @@
+#define W 2
+#define NAME baseline
+#include "instruction_set.hpp"

@@ -1,0 +1,39 @@
+// All kernels for one instruction set.  The including file defines W (doubles per vector), TARGET (empty: what the
+// compiler assumes anyway) and NAME.  Nothing from the standard library is instantiated in here, so that no function
+// compiled for a newer machine can end up in code that runs on an older one.
+
+#define AS_PRAGMA(text) _Pragma(#text)
+#if defined(TARGET) && defined(__clang__)
+#define BEGIN_TARGET(set) AS_PRAGMA(clang attribute push(__attribute__((target(set))), apply_to = function))
+#define END_TARGET AS_PRAGMA(clang attribute pop)
+#elif defined(TARGET)
+#define BEGIN_TARGET(set) AS_PRAGMA(GCC push_options) AS_PRAGMA(GCC target(set))
+#define END_TARGET AS_PRAGMA(GCC pop_options)
+#else
+#define BEGIN_TARGET(set)
+#define END_TARGET
+#endif
+
+#include <cmath>
+#include <utility>
+
+#include "pass.hpp"
+
+BEGIN_TARGET(TARGET)
+namespace berkson {
+namespace {
+#include "simd.hpp"
+
+#include "load.hpp"
+
+#include "products.hpp"
+
+#include "pointwise.hpp"
+
+#include "passes.hpp"
+}  // namespace
+
+const Kernels NAME = {moments,            linear_predictor,      logistic, multinomial,
+                      logistic_curvature, multinomial_curvature, gram,     quadratic_form};
+}  // namespace berkson
+END_TARGET

@@ -1,0 +1,169 @@
+// The passes: one loop over blocks of rows each.  A partial answer is laid out as sums, then minima.
+
+template <class F>
+INLINE void for_blocks(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* block, F f) {
+    for (ptrdiff_t start = begin; start < end; start += pass.block) {
+        const ptrdiff_t count = smaller(pass.block, end - start);
+        f(start, count, load_block(pass, start, count, block));
+    }
+}
+
+// eta = block coef + offset
+static void linear_predictors(const Pass& pass, ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows, Workspace& at) {
+    predict(pass, rows, at.block, pass.by_model, pass.by_column, at.product, at.eta);
+    if (!pass.offset.data) return;
+    for (ptrdiff_t m = 0; m < pass.models; m++) {
+        double* eta = at.eta + m * pass.block;
+        if (m == 0 || pass.offset.cols > 1) load_column(pass.offset, m, start, count, 0.0, at.y);
+        for (ptrdiff_t i = 0; i < rows; i += W) store(eta + i, load(eta + i) + load(at.y + i));
+    }
+}
+
+// Rows of weight 0 whose numbers are not finite would make 0 * inf: they become rows of zeros.
+static void clear_unused(const Pass& pass, ptrdiff_t count, Workspace& at) {
+    if (!pass.weight.data || pass.weight.cols > 1) return;
+    for (ptrdiff_t i = 0; i < count; i++)
+        if (at.weight[i] == 0.0) memset(at.block + i * pass.stride, 0, size_t(pass.width) * sizeof(double));
+}
+
+static void load_weight(const Pass& pass, ptrdiff_t m, ptrdiff_t start, ptrdiff_t count, Workspace& at) {
+    load_column(pass.weight, m, start, count, 1.0, at.weight);
+}
+
+static void moments(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
+    Workspace at(pass, scratch);
+    double *first = partial + 1, *second = first + pass.width, *low = partial + pass.sums, *minus_high = low + pass.width;
+    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t) {
+        load_weight(pass, 0, start, count, at);
+        clear_unused(pass, count, at);
+        for (ptrdiff_t i = 0; i < count; i++) partial[0] += at.weight[i];
+        for (ptrdiff_t j = 0; j < pass.width; j += W) {
+            vd s1 = {}, s2 = {}, lowest = load(low + j), minus_highest = load(minus_high + j);
+            for (ptrdiff_t i = 0; i < count; i++) {
+                const vd x = load(at.block + i * pass.stride + j), w = splat(at.weight[i]), wx = w * x;
+                s1 += wx;
+                s2 += wx * x;
+                const vl used = w != 0.0;
+                lowest = used ? min_or_nan(lowest, x) : lowest;
+                minus_highest = used ? min_or_nan(minus_highest, -x) : minus_highest;
+            }
+            store(first + j, load(first + j) + s1);
+            store(second + j, load(second + j) + s2);
+            store(low + j, lowest);
+            store(minus_high + j, minus_highest);
+        }
+    });
+}
+
+static void linear_predictor(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double*) {
+    Workspace at(pass, scratch);
+    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+        linear_predictors(pass, start, count, rows, at);
+        for (ptrdiff_t i = 0; i < count; i++)
+            for (ptrdiff_t m = 0; m < pass.models; m++) pass.out[(start + i) * pass.models + m] = at.eta[m * pass.block + i];
+    });
+}
+
+// Sums: values (models), gradients (models, width), Hessian (width, width) of the one model; minima: margins (models).
+static void logistic(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
+    Workspace at(pass, scratch);
+    double *gradient = partial + pass.models, *hessian = gradient + pass.models * pass.width, *margin = partial + pass.sums;
+    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+        linear_predictors(pass, start, count, rows, at);
+        load_column(pass.y, 0, start, count, 0.0, at.y);
+        for (ptrdiff_t m = 0; m < pass.models; m++) {
+            if (m == 0 || pass.weight.cols > 1) load_weight(pass, m, start, count, at);
+            auto run = pass.order ? logistic_rows<true> : logistic_rows<false>;
+            run(rows, at.eta + m * pass.block, at.y, at.weight, at.aux + m * pass.block, at.curvature, partial[m], margin[m]);
+        }
+        if (pass.order == 0) return;
+        clear_unused(pass, count, at);
+        add_gradient(pass, rows, at.aux, at.block, gradient);
+        if (pass.order == 1) return;
+        scale_rows(pass, rows, at.curvature, at.block, at.scaled);
+        add_gram(pass, rows, at.scaled, at.block, hessian);
+    });
+}
+
+// Sums: value, gradient (classes, width), Hessian (width, width) of each pair of classes k >= l; minimum: margin.
+static void multinomial(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
+    Workspace at(pass, scratch);
+    double *gradient = partial + 1, *margin = partial + pass.sums;
+    double *which = at.product, *rest = at.product + pass.block;  // padded_models >= 8 columns: room for both
+    const bool soft = pass.y.cols > 0;
+    const Labels labels = {soft ? at.labels : at.y, pass.block, soft};
+    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+        linear_predictors(pass, start, count, rows, at);
+        load_weight(pass, 0, start, count, at);
+        for (ptrdiff_t k = 0; k < (soft ? pass.models : 1); k++)
+            load_column(pass.y, k, start, count, 0.0, soft ? at.labels + k * pass.block : at.y);
+        multinomial_rows(pass, rows, at.eta, labels, at.weight, pass.order ? at.aux : nullptr, which, rest, partial[0], margin[0]);
+        if (pass.order == 0) return;
+        clear_unused(pass, count, at);
+        add_gradient(pass, rows, at.aux, at.block, gradient);
+        if (pass.order == 1) return;
+        double* hessian = gradient + pass.models * pass.width;
+        for (ptrdiff_t k = 0; k < pass.models; k++)
+            for (ptrdiff_t l = 0; l <= k; l++, hessian += pass.width * pass.width) {
+                multinomial_weights(pass, rows, k, l, at.eta, which, rest, at.weight, at.curvature);
+                scale_rows(pass, rows, at.curvature, at.block, at.scaled);
+                add_gram(pass, rows, at.scaled, at.block, hessian);
+            }
+    });
+}
+
+static void logistic_curvature(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
+    Workspace at(pass, scratch);
+    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+        linear_predictors(pass, start, count, rows, at);
+        load_weight(pass, 0, start, count, at);
+        predict(pass, rows, at.block, pass.direction_by_model, pass.direction_by_column, at.product, at.aux);
+        for (ptrdiff_t i = 0; i < rows; i += W) {
+            vd mu, complement, log1p;
+            logistic_terms(load(at.eta + i), mu, complement, log1p);
+            const vd w = load(at.weight + i);
+            store(at.aux + i, keep_where(w != 0.0, w * (mu * complement * load(at.aux + i))));
+        }
+        clear_unused(pass, count, at);
+        add_gradient(pass, rows, at.aux, at.block, partial);
+    });
+}
+
+static void multinomial_curvature(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
+    Workspace at(pass, scratch);
+    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+        linear_predictors(pass, start, count, rows, at);
+        load_weight(pass, 0, start, count, at);
+        predict(pass, rows, at.block, pass.direction_by_model, pass.direction_by_column, at.product, at.aux);
+        multinomial_curved(pass, rows, at.eta, at.weight, at.aux);
+        clear_unused(pass, count, at);
+        add_gradient(pass, rows, at.aux, at.block, partial);
+    });
+}
+
+static void gram(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
+    Workspace at(pass, scratch);
+    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+        if (!pass.weight.data) return add_gram(pass, rows, at.block, at.block, partial);
+        load_weight(pass, 0, start, count, at);
+        clear_unused(pass, count, at);
+        scale_rows(pass, rows, at.weight, at.block, at.scaled);
+        add_gram(pass, rows, at.scaled, at.block, partial);
+    });
+}
+
+static void quadratic_form(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double*) {
+    Workspace at(pass, scratch);
+    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+        memset(at.scaled, 0, size_t(rows * pass.stride) * sizeof(double));
+        add_product(rows, pass.width / W, pass.q, at.block, pass.stride, 1, pass.metric, pass.width, at.scaled, pass.stride);
+        for (ptrdiff_t i = 0; i < rows; i += W) {
+            vd s[W] = {};
+            for (ptrdiff_t j = 0; j < pass.width; j += W)
+                for (int r = 0; r < W; r++)
+                    s[r] += load(at.scaled + (i + r) * pass.stride + j) * load(at.block + (i + r) * pass.stride + j);
+            store(at.curvature + i, sums(s));
+        }
+        memcpy(pass.out + start, at.curvature, size_t(count) * sizeof(double));
+    });
+}
