@@ -39,6 +39,7 @@ from berkson.rows.questions import (
     Question,
     Sample,
     Show,
+    Within,
 )
 
 F64 = npt.NDArray[np.float64]
@@ -61,10 +62,13 @@ class Bound:
         return self.contraction < 1.0
 
 
+NOTHING = Bound(math.inf, math.inf, math.inf, math.inf)
+
+
 def bound(decrement: float, leverage: float) -> Bound:
     """The bounds of the theorem from delta and h."""
     if not (math.isfinite(decrement) and math.isfinite(leverage)):
-        return Bound(math.inf, math.inf, math.inf, math.inf)
+        return NOTHING
     root = math.sqrt(leverage)
     u, half = decrement * root, 0.5 * decrement * decrement
     if u >= 1.0:
@@ -77,6 +81,7 @@ def bound(decrement: float, leverage: float) -> Bound:
 
 EXACT_UP_TO = 400  # unknowns of softmax whose exact Hessian is formed for a proof
 DENSE_UP_TO = 4000  # columns whose Gram matrix is formed for a proof
+TRIMS, LOOSE = 4, 0.3  # tries to prove with fewer rows, and the u above which it is worth it
 FEW_ROWS = 300  # of the sample that proves curvature in the free directions where no Gram matrix is formed
 
 
@@ -95,6 +100,33 @@ def prove(
     """
     if place.columns > DENSE_UP_TO:
         return (yield from _prove_by_few_rows(theta, gradient, penalty, place, class_share))
+    result = NOTHING
+    for _ in range(TRIMS):
+        squared, metric = yield from _below(theta, gradient, penalty, place, class_share, hessian, sample)
+        if metric is None:
+            return result
+        leverage = _range_factor(place) * (yield LargestLeverage(metric, sample))
+        result = min(result, bound(math.sqrt(squared), leverage), key=lambda known: known.contraction)
+        if result.contraction < LOOSE:
+            break
+        # rows far out but with hardly any weight hold h up and M not at all: prove it without them
+        sample = yield Within(metric, LOOSE * LOOSE / squared / _range_factor(place), sample)
+        hessian = None
+        if sample.size == 0:
+            break
+    return result
+
+
+def _below(
+    theta: F64,
+    gradient: F64,
+    penalty: Ridge,
+    place: Coordinates,
+    class_share: F64,
+    hessian: F64 | None,
+    sample: Sample | None,
+) -> Generator[Question, Answer, tuple[float, F64 | None]]:
+    """(g'M^-1 g, the metric x'(.)x that bounds a row's leverage in M^-1, or None where M is singular)."""
     if hessian is None and (place.contrasts == 1 or place.size <= EXACT_UP_TO):
         at: Evaluation = yield Evaluate(theta, 2, sample, as_part=True)
         hessian = penalty.add(theta, at).hessian
@@ -102,20 +134,16 @@ def prove(
     if hessian is not None:
         inverse = inverse_of(hessian)
         if inverse is None:
-            return bound(math.inf, math.inf)
-        squared = float(gradient @ (inverse @ gradient))
+            return math.inf, None
         blocks = inverse.reshape(place.contrasts, q, place.contrasts, q)
         metric = inverse if place.contrasts == 1 else np.einsum("iaib->ab", blocks)
-    else:
-        gram = yield LowerGram(theta, class_share, sample)
-        assert place.basis is not None
-        kronecker = Kronecker.of(null_class_hessian(place.basis, class_share), gram, penalty.strength[:q])
-        if kronecker is None:
-            return bound(math.inf, math.inf)
-        squared = float(gradient @ kronecker.solve(gradient))
-        metric = kronecker.weakest()
-    leverage = yield LargestLeverage(metric, sample)
-    return bound(math.sqrt(max(0.0, squared)), leverage * _range_factor(place))
+        return max(0.0, float(gradient @ (inverse @ gradient))), metric
+    gram = yield LowerGram(theta, class_share, sample)
+    assert place.basis is not None
+    kronecker = Kronecker.of(null_class_hessian(place.basis, class_share), gram, penalty.strength[:q])
+    if kronecker is None:
+        return math.inf, None
+    return max(0.0, float(gradient @ kronecker.solve(gradient))), kronecker.weakest()
 
 
 def _range_factor(place: Coordinates) -> float:
@@ -134,8 +162,8 @@ def _prove_by_few_rows(
     q = place.columns
     ridge, free = penalty.strength[:q], penalty.strength[:q] == 0
     if free.sum() > 1:
-        return bound(math.inf, math.inf)  # nothing is below the Hessian in those directions but a Gram matrix
-    sample = yield Draw(FEW_ROWS)
+        return NOTHING  # nothing is below the Hessian in those directions but a Gram matrix
+    sample = yield Draw(FEW_ROWS, class_share)
     X, curvature = yield Show(theta, class_share, sample)
     if place.basis is not None:
         curvature = curvature * float(np.linalg.eigvalsh(null_class_hessian(place.basis, class_share))[0])

@@ -20,7 +20,7 @@ from berkson.problem import Problem, check, locate_non_finite
 from berkson.rank import Rank, examine, full_rank
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import InMemory, NonFinite, threads_for
-from berkson.rows.questions import NullGram
+from berkson.rows.questions import Evaluate, NullGram
 from berkson.separation import Separation, find_separation
 from berkson.solvers.choose import Choice, choose
 from berkson.solvers.conjugate import conjugate
@@ -149,7 +149,7 @@ def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -
         if problem.strength == 0.0:
             rows, rank = _full_rank_rows(problem, rows, work)
         task = _task(problem, rows, totals, problem.null_objective(totals), tol, 0, (coef, intercept))
-        stop, proof = run(_solve(task), rows, work)
+        stop, proof = run(_judge(task), rows, work)
         separation = None
         if task.watch_separation and not proof.proves_existence:
             separation = find_separation(problem, rows.coordinates.kept)
@@ -175,6 +175,7 @@ class _Task:
     aim: float  # the estimated gap to stop at
     max_iterations: int
     watch_separation: bool
+    warm: bool  # theta comes from the caller
     spent: int = 0  # iterations of an earlier, interrupted run
 
     def resumed(self, stop: Solution) -> _Task:
@@ -234,6 +235,7 @@ def _task(
         aim,
         max_iterations,
         free,
+        start is not None,
     )
 
 
@@ -247,6 +249,14 @@ def _solve(task: _Task) -> Solver[tuple[Solution, Bound]]:
         if proof.gap <= task.target or stop.reason != "target" or aim < 1e-8 * task.aim or left <= 0:
             return stop, proof
         theta, aim = stop.theta, 0.01 * aim
+
+
+def _judge(task: _Task) -> Solver[tuple[Solution, Bound]]:
+    """Prove what can be proved where the task starts, without a step."""
+    at = task.penalty.add(task.theta, (yield Evaluate(task.theta, 1)))
+    assert at.gradient is not None
+    proof = yield from prove(task.theta, at.gradient, task.penalty, task.place, task.class_share)
+    return Solution(task.theta, at, 0, "limit"), proof
 
 
 def _solve_once(task: _Task, theta: F64, left: int, aim: float) -> Solver[tuple[Solution, Bound]]:
@@ -275,6 +285,7 @@ def _solve_once(task: _Task, theta: F64, left: int, aim: float) -> Solver[tuple[
                 target=task.target,
                 max_iterations=left,
                 watch_separation=watch,
+                warm=task.warm,
             )
     if proof is None:
         assert stop.at.gradient is not None
@@ -341,7 +352,8 @@ def _certificate(
     rank: Rank,
     work: Work,
 ) -> Certificate:
-    exists: bool | None = True if task.penalty.strength.all() or proof.proves_existence else None
+    # under a ridge the only free coordinates are intercepts, finite as every class has weight
+    exists: bool | None = True if not task.penalty.is_zero or proof.proves_existence else None
     gap = proof.gap
     if separation is not None:
         exists, gap = False, math.inf

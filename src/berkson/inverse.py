@@ -10,6 +10,12 @@ import numpy.typing as npt
 F64 = npt.NDArray[np.float64]
 
 
+ABSENT, TYPICAL = (
+    1e-3,
+    0.3,
+)  # of the median curvature: below the first a sample has not seen a column, which then gets the second
+
+
 @dataclass(frozen=True, slots=True)
 class Dense:
     """The inverse of a Hessian that was affordable: a sample's, scaled to all rows."""
@@ -18,15 +24,21 @@ class Dense:
 
     @classmethod
     def of(cls, hessian: F64) -> Dense:
-        """Of a symmetric positive semi-definite matrix: directions below 1e-10 of its scaled spectrum are lifted to it."""
-        scale = np.sqrt(np.maximum(hessian.diagonal(), hessian.diagonal().max() * 1e-14))
+        """Of a symmetric positive semi-definite matrix in standardised coordinates.
+
+        A column that the sample hardly holds (a rare level) has next to no curvature there; it is given a typical one.
+        Directions below 1e-8 of the scaled spectrum are lifted to it: the sample cannot tell such columns apart.
+        """
+        curvature = hessian.diagonal()
+        typical = float(np.median(curvature[curvature > 0])) if (curvature > 0).any() else 1.0
+        lifted = np.where(curvature < ABSENT * typical, TYPICAL * typical, curvature)
+        scale = np.sqrt(lifted)
         unit = hessian / (scale[:, None] * scale)
-        try:
-            np.linalg.cholesky(unit - 1e-10 * np.eye(len(unit)))
-            inverse = np.linalg.inv(unit)
-        except np.linalg.LinAlgError:
+        unit.flat[:: len(unit) + 1] = 1.0
+        inverse = inverse_of(unit - 1e-8 * np.eye(len(unit)))
+        if inverse is None:
             values, vectors = np.linalg.eigh(unit)
-            inverse = (vectors / np.maximum(values, 1e-10)) @ vectors.T
+            inverse = (vectors / np.maximum(values, 1e-8)) @ vectors.T
         return cls(inverse / (scale[:, None] * scale))
 
     def solve(self, gradient: F64) -> F64:

@@ -59,12 +59,21 @@ class Problem:
     def class_weights(self) -> F64:
         """The total weight of each class (K,); soft labels count by their share."""
         if self.y.dtype.kind in "ui":
-            return np.bincount(self.y, weights=self.weight, minlength=self.n_classes).astype(np.float64)
+            return self._code_weights()
         if self.y.ndim == 2:
             return self.y.sum(axis=0) if self.weight is None else self.weight @ self.y
         ones = float(self.y.sum() if self.weight is None else self.weight @ self.y)
         total = float(len(self.y) if self.weight is None else self.weight.sum())
         return np.array([total - ones, ones])
+
+    def _code_weights(self) -> F64:
+        """By runs of rows: bincount makes 8-byte copies of what it counts."""
+        totals = np.zeros(self.n_classes)
+        for start in range(0, len(self.y), 1 << 16):
+            run = slice(start, start + (1 << 16))
+            weight = None if self.weight is None else self.weight[run]
+            totals += np.bincount(self.y[run], weights=weight, minlength=self.n_classes)
+        return totals
 
     def null_objective(self, class_weights: F64) -> float:
         """The loss of the model that knows only class frequencies (without an intercept: only that there are K)."""

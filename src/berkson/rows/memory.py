@@ -28,6 +28,7 @@ from berkson.rows.questions import (
     Question,
     Sample,
     Show,
+    Within,
 )
 
 Array = npt.NDArray[Any]
@@ -96,10 +97,12 @@ class InMemory:
                 return self._lower_gram(theta, share, sample)
             case LargestLeverage(metric, sample):
                 return self._largest_leverage(metric, sample)
+            case Within(metric, cap, sample):
+                return self._within(metric, cap, sample)
             case Show(theta, share, sample):
                 return self._show(theta, share, sample)
-            case Draw(size, seed):
-                return self._draw(size, seed)
+            case Draw(size, share, seed):
+                return self._draw(size, share, seed)
 
     @cached_property
     def whole(self) -> Part:
@@ -185,22 +188,29 @@ class InMemory:
             curvature = curvature * part.weight
         return (X if place.kept is None else X[:, place.kept]) / place.scale, curvature
 
-    def _largest_leverage(self, metric: F64, sample: Sample | None) -> float:
+    def _leverages(self, metric: F64, sample: Sample | None) -> Iterator[tuple[slice, F64]]:
+        """(place, x_i' metric x_i), 0 where the row has no weight."""
         part, full = self.part(sample, as_part=True), self.coordinates.metric(metric)
-        largest = 0.0
         for place, design, rows in self._pieces(sample):
             forms = design.quadratic_form(rows, part.center, full, part.threads)
-            if part.weight is not None:
-                forms = forms[part.weight[place] > 0]
-            largest = max(largest, float(forms.max(initial=0.0)))
-        return largest
+            yield place, forms if part.weight is None else np.where(part.weight[place] > 0, forms, 0.0)
 
-    def _draw(self, size: int, seed: int) -> Sample:
-        """Each class is drawn at its own rate: half of the sample by size, half in equal shares, so that rare
-        classes are all there.  Independent draws by row: sorted or periodic files do no harm."""
-        n, K = self.n_rows, max(2, self.loss.outputs)
+    def _largest_leverage(self, metric: F64, sample: Sample | None) -> float:
+        return max((float(forms.max()) for _, forms in self._leverages(metric, sample)), default=0.0)
+
+    def _within(self, metric: F64, cap: float, sample: Sample | None) -> Sample:
+        near = [np.flatnonzero(forms <= cap) + place.start for place, forms in self._leverages(metric, sample)]
+        rows = np.concatenate(near)
+        if sample is not None:
+            rows = sample.index[rows]
+        own = None if self.weight is None else self.weight[rows]
+        return Sample(rows, np.ones(len(rows)) if own is None else own, own)
+
+    def _draw(self, size: int, share: F64, seed: int) -> Sample:
+        """Independent draws by row, so sorted or periodic files do no harm; soft labels are one class."""
+        n = self.n_rows
         hard = self.y.ndim == 1 and self.y.dtype.kind in "ui"
-        counts = np.bincount(self.y, minlength=K).astype(np.float64) if hard else np.array([float(n)])
+        counts = n * share if hard else np.array([float(n)])
         rate = np.minimum(1.0, size / (2.0 * n) + size / (2.0 * len(counts) * np.maximum(counts, 1.0)))
         rng = np.random.default_rng(seed)
         index, scaled = [], []

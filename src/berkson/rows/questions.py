@@ -27,9 +27,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A random sample of about `size` rows, stratified by class.  Answer: Sample."""
+    """A random sample of about `size` rows, half of them in proportion to class frequencies and half in equal shares, so
+    that rare classes are all there.  share (K,): the frequencies.  Answer: Sample."""
 
     size: int
+    share: F64
     seed: int = 0
 
 
@@ -81,6 +83,15 @@ class LargestLeverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """The rows (of the sample, or of all) with x_i' metric x_i <= cap, with their own weights.  Answer: Sample."""
+
+    metric: F64
+    cap: float
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Show:
     """The sample's rows in the solver's coordinates of one linear predictor (m, q), and their curvature at theta: weight
     times p (1 - p) for two classes, times min_k p_k / share_k for more (m,).  Answer: (rows, curvature)."""
@@ -90,7 +101,7 @@ class Show:
     sample: Sample
 
 
-Question = Draw | Evaluate | Curvature | NullGram | LowerGram | LargestLeverage | Show
+Question = Draw | Evaluate | Curvature | NullGram | LowerGram | LargestLeverage | Within | Show
 Answer = Any
 
 

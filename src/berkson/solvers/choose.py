@@ -53,7 +53,8 @@ def choose(n: int, p: int, contrasts: int, itemsize: int) -> Choice:
     products = PRODUCTS * one_pass
     if contrasts > 1 and products < full and n < 4 * ROWS_PER_UNKNOWN * d:
         return Choice(
-            "conjugate gradient", f"predicted {products:.2g} s with Hessian products, against {full:.2g} s with Hessians"
+            "conjugate gradient",
+            f"predicted {products:.2g} s with Hessian products, against {full:.2g} s with Hessians",
         )
     m = max(n // SAMPLE_SHARE, ROWS_PER_UNKNOWN * d)
     if n < 4 * m:

@@ -40,7 +40,9 @@ def newton_step(hessian: F64, gradient: F64) -> tuple[F64, float]:
     ridge, diagonal = 0.0, hessian.diagonal()
     while ridge <= 1.0:
         try:
-            shifted = hessian if ridge == 0.0 else hessian + np.diag(ridge * np.maximum(diagonal, diagonal.max() * 1e-8))
+            shifted = (
+                hessian if ridge == 0.0 else hessian + np.diag(ridge * np.maximum(diagonal, diagonal.max() * 1e-8))
+            )
             step = -np.linalg.solve(shifted, gradient)
             decrease = -float(gradient @ step)
             if 0.0 <= decrease < math.inf:

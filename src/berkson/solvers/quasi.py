@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.penalty import Ridge
-from berkson.rows.questions import Evaluate, Sample
+from berkson.rows.questions import Evaluate, Evaluation, Sample
 from berkson.solvers.newton import ARMIJO, ROUNDING, Solution
 from berkson.solvers.run import Solver
 
@@ -59,14 +59,16 @@ def quasi_newton(
     max_iterations: int,
     sample: Sample | None = None,
     patience: int | None = None,
+    at: Evaluation | None = None,
 ) -> Solver[Solution]:
     """Minimise to an estimated gap of `target`.
 
     The gap is estimated by half the squared gradient in the preconditioner's norm (with the pairs' correction).
     With `patience`, that many iterations in a row that do not halve the estimate end the run as 'slow': the
-    preconditioner does not know this objective, and a better one is due.
+    preconditioner does not know this objective, and a better one is due.  `at` is the objective at theta, where known.
     """
-    at = penalty.add(theta, (yield Evaluate(theta, 1, sample)))
+    if at is None:
+        at = penalty.add(theta, (yield Evaluate(theta, 1, sample)))
     pairs = Pairs(preconditioner)
     before, slow = np.inf, 0
     for iteration in range(max_iterations + 1):

@@ -38,58 +38,97 @@ def sampled(
     target: float,
     max_iterations: int,
     watch_separation: bool,
+    warm: bool = False,
 ) -> Solver[tuple[Solution, Bound | None]]:
-    """Minimise to a proved gap of `target` where the sample can prove it; the bound it proved, if any."""
-    sample: Sample = yield Draw(sample_size)
+    """Minimise to a proved gap of `target` where the sample can prove it; the bound it proved, if any.
+
+    A `warm` theta that is already nearer the optimum than the sample's own would be is kept.
+    """
+    sample: Sample = yield Draw(sample_size, class_share)
     multiplier = n_rows / max(1, sample.size)
     loose = 0.02 * place.size * multiplier  # a fraction of the noise that the sample's optimum has anyway
-    if place.contrasts == 1:
-        small = Sample(sample.index[::4], 4.0 * sample.scaled[::4], None)
-        if small.size >= 20 * place.size:
-            theta = (yield from _sample_newton(theta, penalty, 4.0 * loose, small)).theta
-        start = yield from _sample_newton(theta, penalty, loose, sample)
-    else:
-        start = yield from _sample_kronecker(theta, penalty, place, class_share, loose, sample)
-    assert start.at.hessian is not None
-    assert start.at.gradient is not None
-    theta = start.theta + newton_step(start.at.hessian, start.at.gradient)[0]
-    preconditioner = Dense.of(start.at.hessian)
     iterations, aim = 0, target / min(multiplier, 30.0)
+    known: Evaluation | None = None
+    if warm:
+        known = penalty.add(theta, (yield Evaluate(theta, 1)))
+        near: Evaluation = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
+        assert near.hessian is not None
+        assert known.gradient is not None
+        preconditioner = Dense.of(near.hessian)
+        if 0.5 * float(known.gradient @ preconditioner.solve(known.gradient)) > loose:
+            known = None
+    if known is None:
+        start = yield from _sample_start(theta, penalty, place, class_share, loose, sample, watch_separation)
+        if start.reason in ("separated", "slow"):
+            return (yield from _exact(theta, penalty, target, max_iterations, watch_separation, 0)), None
+        assert start.at.hessian is not None
+        assert start.at.gradient is not None
+        theta = start.theta + newton_step(start.at.hessian, start.at.gradient)[0]
+        preconditioner = Dense.of(start.at.hessian)
     while True:
+        left = max_iterations - iterations
         stop = yield from quasi_newton(
-            theta,
-            penalty,
-            preconditioner,
-            target=aim,
-            max_iterations=max_iterations - iterations,
-            patience=PATIENCE,
+            theta, penalty, preconditioner, target=aim, max_iterations=left, patience=PATIENCE, at=known
         )
+        known = stop.at
         iterations += stop.iterations
-        theta = stop.theta
+        theta, stop = stop.theta, replace(stop, iterations=iterations)
         if stop.reason == "target":
             assert stop.at.gradient is not None
             proof = yield from prove(theta, stop.at.gradient, penalty, place, class_share, sample=sample)
             if proof.gap <= target or aim < 1e-6 * target:
-                return replace(stop, iterations=iterations), proof
+                return stop, proof
             aim *= 0.01 if proof.gap == np.inf else min(0.1, 0.5 * target / proof.gap)
             continue
         if stop.reason == "limit":
-            return replace(stop, iterations=iterations), None
+            return stop, None
         sample_size *= 4
         if sample_size > n_rows // 4 or stop.reason == "stalled":
-            rest = max_iterations - iterations
-            last = yield from newton(
-                theta, penalty, target=target, max_iterations=rest, watch_separation=watch_separation
-            )
-            return replace(last, iterations=iterations + last.iterations), None
-        sample = yield Draw(sample_size, seed=sample_size)
+            return (yield from _exact(theta, penalty, target, left, watch_separation, iterations)), None
+        sample = yield Draw(sample_size, class_share, seed=sample_size)
         at: Evaluation = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
         assert at.hessian is not None
         preconditioner = Dense.of(at.hessian)
 
 
-def _sample_newton(theta: F64, penalty: Ridge, target: float, sample: Sample) -> Solver[Solution]:
-    return (yield from newton(theta, penalty, target=target, max_iterations=25, sample=sample))
+def _exact(
+    theta: F64, penalty: Ridge, target: float, max_iterations: int, watch_separation: bool, spent: int
+) -> Solver[Solution]:
+    """What the sample could not do: exact Newton from here."""
+    stop = yield from newton(
+        theta, penalty, target=0.5 * target, max_iterations=max_iterations, watch_separation=watch_separation
+    )
+    return replace(stop, iterations=spent + stop.iterations)
+
+
+def _sample_start(
+    theta: F64,
+    penalty: Ridge,
+    place: Coordinates,
+    class_share: F64,
+    target: float,
+    sample: Sample,
+    watch_separation: bool,
+) -> Solver[Solution]:
+    """The sample's fit and its Hessian there: by Newton, a quarter of the sample first; softmax by its null model."""
+    if place.contrasts > 1:
+        return (yield from _sample_kronecker(theta, penalty, place, class_share, target, sample))
+    quarter = Sample(sample.index[::4], 4.0 * sample.scaled[::4], None)
+    limit = 25
+    if quarter.size >= 20 * place.size:
+        rough = yield from newton(theta, penalty, target=4.0 * target, max_iterations=limit, sample=quarter)
+        if rough.reason == "target":
+            theta = rough.theta
+    return (
+        yield from newton(
+            theta,
+            penalty,
+            target=target,
+            max_iterations=limit,
+            sample=sample,
+            watch_separation=watch_separation,
+        )
+    )
 
 
 def _sample_kronecker(
