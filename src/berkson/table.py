@@ -18,14 +18,20 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Kind = Literal["number", "boolean", "factor"]
 
-_LEADING_ZERO = re.compile(r"^[ \t]*[+-]?0[0-9]", re.MULTILINE)
+_LEADING_ZERO = re.compile(r"\n[ \t]*[+-]?0[0-9]")  # begins with a plain character, which the search skips to
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _TRUTH = {"true": 1, "1": 1, "false": 0, "0": 0}
 
 
+def shorten(text: object) -> str:
+    """At most 60 characters of a text, for an error message."""
+    whole = str(text)
+    return whole if len(whole) <= 60 else whole[:57] + "..."
+
+
 def listing(names: Iterable[str], limit: int = 10) -> str:
     """Names for an error message: the first `limit` of them, each cut at 60 characters, and how many are left out."""
-    shown = [name if len(name) <= 60 else name[:57] + "..." for name in names]
+    shown = list(map(shorten, names))
     rest = len(shown) - limit
     return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
@@ -82,7 +88,7 @@ class Column:
         else:
             wrong = self._first_level_not(lambda level: _NUMBER.fullmatch(level) is not None)
             if wrong is not None:
-                raise ValueError(f"column '{self.name}' holds '{listing([wrong])}' where a number is needed")
+                raise ValueError(f"column '{self.name}' holds '{shorten(wrong)}' where a number is needed")
             fits = (float(x) if _NUMBER.fullmatch(x) else np.nan for x in self.levels)
             lookup = np.array([*fits, np.nan])
         return Column(self.name, "number", lookup[self.values])
@@ -97,7 +103,7 @@ class Column:
         factor = self.as_factor()
         wrong = factor._first_level_not(lambda level: level.lower() in _TRUTH)
         if wrong is not None:
-            raise ValueError(f"column '{self.name}' holds '{listing([wrong])}' where true or false is needed")
+            raise ValueError(f"column '{self.name}' holds '{shorten(wrong)}' where true or false is needed")
         lookup = np.array([*(_TRUTH.get(level.lower(), -1) for level in factor.levels), -1], dtype=np.int8)
         return Column(self.name, "boolean", lookup[factor.values])
 
@@ -152,7 +158,7 @@ class Table:
             return self.columns[name]
         near = suggestion(name, self.columns) or ";"
         raise ValueError(
-            f"{self.source} has no column '{listing([name])}'{near} Its columns: {listing(self.columns, 20)}."
+            f"{self.source} has no column '{shorten(name)}'{near} Its columns: {listing(self.columns, 20)}."
         )
 
     def take(self, rows: Array) -> Table:
@@ -187,22 +193,26 @@ def _numbers_from_text(cells: Sequence[str], missing: frozenset[str]) -> Array |
     """int64 or float64 values, or None where a cell that is not missing is no number."""
     complete = missing.isdisjoint(cells)
     known = cells if complete else [cell for cell in cells if cell not in missing]
-    for probe in (known[:100], known):  # most columns of text are known by their first cells
-        joined = "\n".join(probe)
-        if not joined.isascii() or "_" in joined or _LEADING_ZERO.search(joined):
-            return None
-        try:
-            numbers = list(map(float, probe))
-        except ValueError:
-            return None
+    numbers = _parsed(known)
+    if numbers is None:
+        return None
+    joined = "\n" + "\n".join(known)
+    if not joined.isascii() or "_" in joined or _LEADING_ZERO.search(joined):  # Python reads more than data files mean
+        return None
     if complete:
-        try:
-            return np.array(list(map(int, cells)), dtype=np.int64)
-        except (ValueError, OverflowError):
-            return np.array(numbers, dtype=np.float64)
+        return numbers
     values = np.full(len(cells), np.nan)
     values[np.fromiter((cell not in missing for cell in cells), bool, len(cells))] = numbers
     return values
+
+
+def _parsed(cells: Sequence[str]) -> Array | None:
+    for read, dtype in ((int, np.int64), (float, np.float64)):
+        try:
+            return np.array(list(map(read, cells)), dtype=dtype)
+        except (ValueError, OverflowError):
+            continue
+    return None
 
 
 # --- data frames ---------------------------------------------------------------------------------------------------

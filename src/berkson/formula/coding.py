@@ -22,7 +22,7 @@ import numpy.typing as npt
 from berkson.formula.errors import FormulaError, UnseenLevelError
 from berkson.formula.syntax import Node
 from berkson.formula.terms import Term
-from berkson.table import Column, Kind, listing
+from berkson.table import Column, Kind, listing, shorten
 
 Array = npt.NDArray[Any]
 
@@ -68,7 +68,7 @@ def code(terms: Sequence[Term], intercept: bool, factors: Mapping[Node, Factor])
             width = prod(len(factors[v].levels) - (not full) for v, full in coded)
             if start + width > MAX_COLUMNS or prod(len(factors[v].levels) for v, _ in coded) > MAX_CELLS:
                 raise FormulaError(
-                    f"the term {term_text(term)} needs more than {MAX_COLUMNS} columns or {MAX_CELLS} cells; "
+                    f"the term {shorten(term_text(term))} needs more than {MAX_COLUMNS} columns or {MAX_CELLS} cells; "
                     "leave it out or give its factors fewer levels"
                 )
             products.append(Product(term, numbers, coded, start, start + width))
@@ -147,7 +147,7 @@ def codes_into(
         if wrong.any():
             level = factor.levels[factor.values[np.argmax(wrong)]]
             raise UnseenLevelError(
-                f"column '{column.name}' holds level '{listing([level])}', which the model has not seen (its levels: "
+                f"column '{column.name}' holds level '{shorten(level)}', which the model has not seen (its levels: "
                 f"{listing(levels)}); leave out those rows, or fit a model on data that have the level"
             )
         codes[unseen] = -1

@@ -8,6 +8,7 @@ from berkson.formula.errors import FormulaError
 from berkson.formula.parser import parse_sides
 from berkson.formula.syntax import PRODUCT, Call, Chain, Name, Node, columns_of, has_dot
 from berkson.formula.terms import Expansion, expand
+from berkson.table import shorten
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _response(left: Node) -> Response:
         if isinstance(first, Name) and isinstance(second, Name):
             return _counts(first, second, "failures")
     raise FormulaError(
-        f"'{str(left)[:60]}' cannot be a response; write the name of a column, successes / trials, or "
+        f"'{shorten(left)}' cannot be a response; write the name of a column, successes / trials, or "
         "cbind(successes, failures), and transform columns beforehand"
     )
 

@@ -13,7 +13,7 @@ from berkson.formula.outcome import learn_outcome, level_named, unused_note
 from berkson.formula.schema import Schema
 from berkson.formula.syntax import Call, Name, Node, columns_of
 from berkson.formula.terms import Expansion
-from berkson.table import Column, Kind, Table
+from berkson.table import Column, Kind, Table, shorten
 
 _NUMERIC_TEXT = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
 _MANY_LEVELS = 50
@@ -33,7 +33,7 @@ def learn(formula: Formula | str, table: Table, *, event: object | None = None) 
         _require(table, name)
     expansion = formula.expand(tuple(name for name in table.columns if name not in outcome_columns))
     if not expansion.terms and not expansion.intercept:
-        raise FormulaError(f"'{formula}' has neither terms nor an intercept; there is nothing to fit")
+        raise FormulaError(f"'{shorten(formula)}' has neither terms nor an intercept; there is nothing to fit")
     used = dict.fromkeys([*outcome_columns, *(c for term in expansion.terms for v in term for c in columns_of(v))])
     kinds = {name: table[name].kind for name in used}
     complete = _complete_rows(table, list(used))
@@ -43,7 +43,7 @@ def learn(formula: Formula | str, table: Table, *, event: object | None = None) 
         outcome, more = learn_outcome(formula.response, complete, event)
         notes = (*more, *notes)
     elif event is not None:
-        raise FormulaError(f"event={event!r} is given, but '{formula}' has no response")
+        raise FormulaError(f"event={event!r} is given, but '{shorten(formula)}' has no response")
     schema = Schema(outcome, expansion.intercept, expansion.terms, kinds, factors, notes)
     _refuse_ambiguous_names(schema)
     return schema
@@ -75,7 +75,9 @@ def _factors(
         if isinstance(variable, Call) and variable.function != "C":
             for name in columns:
                 if kinds[name] == "factor":
-                    raise FormulaError(f"{variable} needs numbers, and column '{name}' is a factor; use it by its name")
+                    raise FormulaError(
+                        f"{shorten(variable)} needs numbers, and column '{name}' is a factor; use it by its name"
+                    )
             continue
         (name,) = columns
         if isinstance(variable, Name) and kinds[name] == "number":
@@ -116,5 +118,7 @@ def _refuse_ambiguous_names(schema: Schema) -> None:
     seen: set[str] = set()
     for name in schema.names:
         if name in seen:
-            raise FormulaError(f"two columns of the design would be named '{name[:60]}'; rename the levels concerned")
+            raise FormulaError(
+                f"two columns of the design would be named '{shorten(name)}'; rename the levels concerned"
+            )
         seen.add(name)

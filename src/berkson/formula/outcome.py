@@ -12,7 +12,7 @@ import numpy.typing as npt
 from berkson.formula.coding import codes_into
 from berkson.formula.errors import FormulaError
 from berkson.formula.formula import Response
-from berkson.table import Column, Kind, Table, listing, number_text, suggestion
+from berkson.table import Column, Kind, Table, listing, number_text, shorten, suggestion
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -120,7 +120,7 @@ def level_named(name: str, levels: tuple[str, ...], wanted: object) -> str:
     if text in levels:
         return text
     raise FormulaError(
-        f"column '{name}' has no level '{listing([text])}'{suggestion(text, levels)}; its levels: {listing(levels)}"
+        f"column '{name}' has no level '{shorten(text)}'{suggestion(text, levels)}; its levels: {listing(levels)}"
     )
 
 

@@ -7,6 +7,7 @@ what is not in the grammar is refused, with its position.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import NamedTuple
 
 from berkson.formula.errors import FormulaError
@@ -14,7 +15,6 @@ from berkson.formula.syntax import (
     INTERACTION,
     OPERATORS,
     PLAIN_NAME,
-    PRODUCT,
     SUM,
     Call,
     Chain,
@@ -26,9 +26,10 @@ from berkson.formula.syntax import (
     Power,
     Text,
 )
+from berkson.table import shorten
 
 MAX_LENGTH = 10_000
-MAX_DEPTH = 100  # of parentheses, signs and exponents inside one another
+MAX_DEPTH = 50  # of parentheses, signs and exponents inside one another: at most 750 frames of Python's stack
 
 _TOKEN = re.compile(
     rf"""(?P<space>\s+)
@@ -75,7 +76,7 @@ def parse_sides(text: str) -> tuple[Node | None, Node]:
     """The trees left (None where there is nothing) and right of `~`."""
     parser = _Parser(tokens_of(text))
     if not any(token.kind == "operator" and token.text == "~" for token in parser.tokens):
-        raise FormulaError(f"a formula has the form 'y ~ a + b', and there is no ~ in {text[:60]!r}")
+        raise FormulaError(f"a formula has the form 'y ~ a + b', and there is no ~ in '{shorten(text)}'")
     left = None if parser.sees("~") else parser.chain(SUM)
     parser.expect("~", "")
     if parser.now.kind == "end":
@@ -123,14 +124,7 @@ class _Parser:
             raise FormulaError(f"an operator is needed at position {self.now.position}, not {self.shown()}")
 
     def shown(self) -> str:
-        return self.now.text if self.now.kind == "end" else f"'{self.now.text[:40]}'"
-
-    def deeper(self) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise FormulaError(
-                f"the formula is nested more than {MAX_DEPTH} deep at position {self.now.position}; simplify it"
-            )
+        return self.now.text if self.now.kind == "end" else f"'{shorten(self.now.text)}'"
 
     def chain(self, strength: int) -> Node:
         """Operands of one strength, from left to right."""
@@ -138,21 +132,21 @@ class _Parser:
         position = self.now.position
         signed = strength == SUM and self.sees(*operators)
         first = self.next().text if signed else operators[0]
-        items = [(first, self.operand(strength))]
+        operand = self.power if strength == INTERACTION else partial(self.chain, strength + 1)
+        items = [(first, operand())]
         while self.sees(*operators):
             operator = self.next().text
-            items.append((operator, self.operand(strength)))
+            items.append((operator, operand()))
         if len(items) == 1 and first != "-":
             return items[0][1]
         return Chain(strength, tuple(items), position)
 
-    def operand(self, strength: int) -> Node:
-        return self.power() if strength == INTERACTION else self.chain(PRODUCT if strength == SUM else INTERACTION)
-
     def power(self) -> Node:
         """A signed power: `-a^2` is the negative of a square, and `a^b^c` is `a^(b^c)`."""
         position = self.now.position
-        self.deeper()
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise FormulaError(f"the formula is nested more than {MAX_DEPTH} deep at position {position}; simplify it")
         if self.sees("-", "+"):
             negative = self.next().text == "-"
             operand = self.power()

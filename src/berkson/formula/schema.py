@@ -15,7 +15,7 @@ from berkson.formula.coding import Factor, Product, cell_columns, code, codes_in
 from berkson.formula.outcome import Outcome, read_outcome
 from berkson.formula.syntax import Call, Name, Node, Text, columns_of
 from berkson.formula.terms import Term
-from berkson.table import Column, Kind, Table
+from berkson.table import Column, Kind, Table, shorten
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -141,7 +141,7 @@ class Schema:
         (leave out the rows of `missing`) or is not what was learned, UnseenLevelError for a class not seen.
         """
         if self.outcome is None:
-            raise ValueError(f"the formula '{self}' has no response")
+            raise ValueError(f"the formula '{shorten(self)}' has no response")
         return read_outcome(self.outcome, self.kinds, table)
 
     def to_dict(self) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class _Reader:
         where = ", ".join(f"{name} = {self.floats(name)[row]:g}" for name in columns_of(variable))
         state = "infinite" if np.isinf(values[row]) else "not defined"
         raise ValueError(
-            f"{variable} is {state} in row {row + 1} of {self.table.source} (where {where}); "
+            f"{shorten(variable)} is {state} in row {row + 1} of {self.table.source} (where {where}); "
             "correct the value or leave out the row"
         )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from berkson.formula import arithmetic
 from berkson.formula.errors import FormulaError
 from berkson.formula.syntax import SUM, Call, Chain, Dot, Name, Node, Number, Power, Text
+from berkson.table import shorten
 
 MAX_TERMS = 10_000
 MAX_EXPONENT = 10
@@ -84,7 +85,7 @@ class _Algebra:
             return self.power(node)
         if isinstance(node, Chain):
             return self.sum(node) if node.strength == SUM else self.product(node)
-        raise FormulaError(f"'{node}' at position {node.position} is no term; write 0 or 1 after a sign, or use I()")
+        raise FormulaError(f"'{shorten(node)}' at position {node.position} is no term; arithmetic stands in I()")
 
     def variable(self, node: Node) -> _Terms:
         return _Terms({self.bits.setdefault(node, 1 << len(self.bits)): None})
@@ -117,7 +118,7 @@ class _Algebra:
                 raise FormulaError(f"C at position {node.position} has no option '{option}'; there is ref=\"level\"")
             level = value.value if isinstance(value, Text) else _signed_number(value)
             if level is None:
-                raise FormulaError(f'ref={value} at position {value.position} is no level; write ref="level"')
+                raise FormulaError(f'ref={shorten(value)} at position {value.position} is no level; write ref="level"')
             if self.references.setdefault(column, level) != level:
                 raise FormulaError(
                     f"C({node.arguments[0]}) is given two references, '{self.references[column]}' and '{level}'"
@@ -137,7 +138,7 @@ class _Algebra:
             for term in part.terms:
                 if term not in total.terms and self.others is not None:
                     raise FormulaError(
-                        f"'{operand}' at position {operand.position} is subtracted, but is not among the terms before"
+                        f"'{shorten(operand)}' at position {operand.position} is subtracted, but not among the terms before"
                     )
                 total.terms.pop(term, None)
         return total
@@ -148,7 +149,7 @@ class _Algebra:
         for operator, operand in node.items:
             if operator == "/":
                 raise FormulaError(
-                    f"'/' before '{operand}' at position {operand.position} is no operator of terms; "
+                    f"'/' before '{shorten(operand)}' at position {operand.position} is no operator of terms; "
                     "write a + a:b for b within a, or I(a/b) for a quotient"
                 )
             part = self.factor(operand)
@@ -162,8 +163,8 @@ class _Algebra:
         times = int(exponent.value) if isinstance(exponent, Number) and exponent.value.is_integer() else 0
         if not 1 <= times <= MAX_EXPONENT:
             raise FormulaError(
-                f"the exponent '{exponent}' at position {exponent.position} is no whole number from 1 to "
-                f"{MAX_EXPONENT}; for a power of numbers use I({node})"
+                f"the exponent '{shorten(exponent)}' at position {exponent.position} is no whole number from 1 to "
+                f"{MAX_EXPONENT}; for a power of numbers use I({shorten(node)})"
             )
         base = self.factor(node.base)
         total = base
@@ -175,7 +176,7 @@ class _Algebra:
         part = self.expand(node)
         if part.intercept is not None:
             raise FormulaError(
-                f"'{node}' at position {node.position} has a 0 or 1 inside a product; they stand in sums"
+                f"'{shorten(node)}' at position {node.position} has a 0 or 1 inside a product; they stand in sums"
             )
         return part
 
