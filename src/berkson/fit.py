@@ -22,7 +22,7 @@ from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import InMemory, NonFinite, threads_for
 from berkson.rows.questions import Evaluate, NullGram
 from berkson.separation import Separation, find_separation
-from berkson.solvers.choose import Choice, choose
+from berkson.solvers.choose import LARGEST_HESSIAN, Choice, choose
 from berkson.solvers.conjugate import conjugate
 from berkson.solvers.newton import Solution, newton
 from berkson.solvers.quasi import Preconditioner
@@ -116,10 +116,12 @@ def fit(
         task = _task(problem, rows, totals, null, tol, max_iterations, start)
         stop, proof = run(_solve(task), rows, work)
         separation = None
-        if task.watch_separation and not proof.proves_existence and stop.reason != "limit":
-            separation = find_separation(problem, rows.coordinates.kept)
-            if separation is None:
-                stop, proof = run(_solve(task.resumed(stop)), rows, work)
+        if task.watch_separation and stop.reason != "limit" and not proof.gap <= task.target:
+            if not proof.proves_existence:
+                separation = find_separation(problem, rows.coordinates.kept)
+            if separation is None and stop.reason in ("slow", "separated"):
+                rest = task.resumed(stop, max_iterations - stop.iterations, task.aim, watch_separation=False)
+                stop, proof = run(_solve(replace(rest, spent=stop.iterations)), rows, work)
     except NonFinite:
         raise locate_non_finite(problem) from None
     coef, intercept = rows.coordinates.original(stop.theta)
@@ -178,15 +180,18 @@ class _Task:
     warm: bool  # theta comes from the caller
     spent: int = 0  # iterations of an earlier, interrupted run
 
-    def resumed(self, stop: Solution) -> _Task:
-        """The same task from where `stop` stood, by exact Newton, without looking out for separation."""
+    def resumed(
+        self, stop: Solution, max_iterations: int, aim: float, *, watch_separation: bool | None = None
+    ) -> _Task:
+        """The same task from where `stop` stood, without samples."""
+        solver = "conjugate gradient" if self.place.size > LARGEST_HESSIAN else "newton"
         return replace(
             self,
             theta=stop.theta,
-            choice=replace(self.choice, solver="newton"),
-            spent=stop.iterations,
-            max_iterations=max(0, self.max_iterations - stop.iterations),
-            watch_separation=False,
+            choice=replace(self.choice, solver=solver),
+            max_iterations=max_iterations,
+            aim=aim,
+            watch_separation=self.watch_separation if watch_separation is None else watch_separation,
         )
 
 
@@ -241,14 +246,13 @@ def _task(
 
 def _solve(task: _Task) -> Solver[tuple[Solution, Bound]]:
     """Run the chosen solver, tightening its aim until the proof reaches the target or nothing more is to be had."""
-    theta, left, aim = task.theta, task.max_iterations, task.aim
-    while True:
-        stop, proof = yield from _solve_once(task, theta, left, aim)
-        left -= stop.iterations
-        stop = replace(stop, iterations=task.spent + task.max_iterations - left)
-        if proof.gap <= task.target or stop.reason != "target" or aim < 1e-8 * task.aim or left <= 0:
-            return stop, proof
-        theta, aim = stop.theta, 0.01 * aim
+    stop, proof = yield from _solve_once(task)
+    spent, aim = stop.iterations, task.aim
+    while proof.gap > task.target and stop.reason == "target" and aim > 1e-8 * task.aim and spent < task.max_iterations:
+        aim *= 0.01
+        stop, proof = yield from _solve_once(task.resumed(stop, task.max_iterations - spent, aim))
+        spent += stop.iterations
+    return replace(stop, iterations=task.spent + spent), proof
 
 
 def _judge(task: _Task) -> Solver[tuple[Solution, Bound]]:
@@ -259,8 +263,9 @@ def _judge(task: _Task) -> Solver[tuple[Solution, Bound]]:
     return Solution(task.theta, at, 0, "limit"), proof
 
 
-def _solve_once(task: _Task, theta: F64, left: int, aim: float) -> Solver[tuple[Solution, Bound]]:
-    penalty, place, watch = task.penalty, task.place, task.watch_separation
+def _solve_once(task: _Task) -> Solver[tuple[Solution, Bound]]:
+    theta, penalty, place = task.theta, task.penalty, task.place
+    left, aim, watch = task.max_iterations, task.aim, task.watch_separation
     proof: Bound | None = None
     match task.choice.solver:
         case "newton":
@@ -285,6 +290,7 @@ def _solve_once(task: _Task, theta: F64, left: int, aim: float) -> Solver[tuple[
                 target=task.target,
                 max_iterations=left,
                 watch_separation=watch,
+                worst=math.inf if task.warm else task.null,
                 warm=task.warm,
             )
     if proof is None:

@@ -24,6 +24,7 @@ from berkson.solvers.run import Solver
 
 F64 = npt.NDArray[np.float64]
 
+HOPELESS = 100.0  # times the noise allowed to the sample's fit: four times what its optimum costs all rows on average
 PATIENCE = 2  # iterations in a row that do not halve the estimated gap
 
 
@@ -38,10 +39,12 @@ def sampled(
     target: float,
     max_iterations: int,
     watch_separation: bool,
+    worst: float = np.inf,
     warm: bool = False,
 ) -> Solver[tuple[Solution, Bound | None]]:
     """Minimise to a proved gap of `target` where the sample can prove it; the bound it proved, if any.
 
+    A sample whose optimum is clearly worse for all rows than `worst`, the objective at theta, is not used.
     A `warm` theta that is already nearer the optimum than the sample's own would be is kept.
     """
     sample: Sample = yield Draw(sample_size, class_share)
@@ -63,8 +66,11 @@ def sampled(
             return (yield from _exact(theta, penalty, target, max_iterations, watch_separation, 0)), None
         assert start.at.hessian is not None
         assert start.at.gradient is not None
-        theta = start.theta + newton_step(start.at.hessian, start.at.gradient)[0]
-        preconditioner = Dense.of(start.at.hessian)
+        fitted = start.theta + newton_step(start.at.hessian, start.at.gradient)[0]
+        known = penalty.add(fitted, (yield Evaluate(fitted, 1)))
+        if not known.value < worst + HOPELESS * loose:
+            return (yield from _exact(theta, penalty, target, max_iterations, watch_separation, 0)), None
+        theta, preconditioner = fitted, Dense.of(start.at.hessian)
     while True:
         left = max_iterations - iterations
         stop = yield from quasi_newton(
