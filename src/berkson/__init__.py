@@ -1,1 +1,42 @@
-"""Logistic regression that is never silently wrong."""
+"""Logistic regression, binary and softmax, that is never silently wrong and proves what it answers."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as type checkers read it: importing typing would cost more than all the rest
+if TYPE_CHECKING:
+    from typing import Any
+
+    from berkson.estimators import LogisticRegression
+    from berkson.notices import RankWarning, SeparationWarning
+    from berkson.problem import InputError
+
+    __version__: str
+
+__all__ = ["InputError", "LogisticRegression", "RankWarning", "SeparationWarning", "__version__"]
+
+_HOME = {
+    "InputError": "berkson.problem",
+    "LogisticRegression": "berkson.estimators",
+    "RankWarning": "berkson.notices",
+    "SeparationWarning": "berkson.notices",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, at its first use, so that `import berkson` costs nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("berkson")
+    elif name in _HOME:
+        from importlib import import_module
+
+        value = getattr(import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
