@@ -121,7 +121,7 @@ def multinomial_margin(eta: F64, y: F64) -> F64:
     hard = (y == 1.0).any(axis=1)
     own = np.where(y == 1.0, eta, -np.inf).max(axis=1)
     other = np.where(y == 1.0, -np.inf, eta).max(axis=1)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         margin = np.where(hard, own - other, -np.inf)
     return np.where(np.isnan(multinomial_loss(eta, y)), np.nan, margin)
 
