@@ -1,0 +1,418 @@
+"""scikit-learn's door: the estimator that takes the place of theirs when the import is changed."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin  # type: ignore[import-untyped]
+from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
+from sklearn.utils import compute_class_weight  # type: ignore[import-untyped]
+from sklearn.utils._param_validation import (  # type: ignore[import-untyped]
+    Hidden,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
+from sklearn.utils.validation import (  # type: ignore[import-untyped]
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from berkson import kernels
+from berkson.fit import Certificate, Fit, Info, fit
+from berkson.kernels.reference import log1p_exp, log_softmax, sigmoid, softmax
+from berkson.labels import Labels, encode
+from berkson.notices import RankWarning, SeparationWarning
+from berkson.problem import InputError, Problem, locate_non_finite
+from berkson.rows.memory import threads_for
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+
+
+class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Logistic regression, binary and softmax, with a proof of every fit.
+
+    Minimises, over the coefficients w and the intercept b,
+
+        sum_i s_i log(1 + exp(-t_i (x_i'w + b + offset_i)))  +  |w|^2 / (2 C)
+
+    with t_i = +1 for the second of two classes and -1 for the first, and the weights s_i = sample_weight_i times class
+    weight; for K > 2 classes the softmax cross-entropy -sum_i s_i log p_i(y_i) with K rows of coefficients.  The intercept
+    is never penalised.  The constructor, the attributes and their shapes are those of scikit-learn's class of this name.
+    Columns of any scale and origin are fitted to the same accuracy; X is read as it lies in memory and never copied.
+
+    Parameters
+    ----------
+    penalty : {'l2', None}, default='l2'
+        Deprecated, as in scikit-learn 1.8: use ``C=np.inf`` for no penalty.  'l1' and 'elasticnet' are refused.
+    C : float > 0, default=1.0
+        Inverse of the strength of the ridge; ``np.inf`` is plain maximum likelihood.
+    l1_ratio : float, default=0.0
+        0 is the ridge; what is not 0 is refused until a release that has the lasso.
+    tol : float >= 0, default=1e-8
+        The suboptimality to be proved: (objective - optimum) / objective of the model that knows only class frequencies.
+        It means the same for every size, scale and solver, unlike the ``tol`` of scikit-learn.
+    fit_intercept : bool, default=True
+    class_weight : dict or 'balanced', default=None
+        ``{label: weight}`` (1 where a label is missing), or n / (K * weighted count of the class).
+    max_iter : int, default=100
+    warm_start : bool, default=False
+        Begin from the coefficients of the previous fit.  The answer is the same to within `tol`.
+    dual, intercept_scaling, random_state, solver, verbose, n_jobs
+        Accepted and without effect: the solver is chosen by cost, and ``fit_info_`` says which and why.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        The labels, sorted.
+    coef_ : float64 ndarray of shape (1, p), or (K, p) for K > 2
+    intercept_ : float64 ndarray of shape (1,), or (K,)
+    n_iter_ : int32 ndarray of shape (1,)
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (p,)
+        Only where X has column names that are all strings.
+    certificate_ : berkson.fit.Certificate
+        What is proved: the bound on suboptimality, whether the optimum exists, infinite and aliased coefficients.
+    fit_info_ : berkson.fit.Info
+        Which solver and why, iterations, readings of X, bytes read, seconds.
+
+    Notes
+    -----
+    Warns with ConvergenceWarning where `tol` is not proved, with SeparationWarning where the data are separated (C=inf)
+    and with RankWarning where columns are combinations of others (C=inf; their coefficients are 0).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from berkson import LogisticRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = LogisticRegression().fit(X, y)
+    >>> model.predict(X[:2])
+    array([0, 0])
+    >>> model.certificate_.certified
+    True
+    >>> model.score(X, y)
+    0.9733333333333334
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        "penalty": [StrOptions({"l1", "l2", "elasticnet"}), None, Hidden(StrOptions({"deprecated"}))],
+        "C": [Interval(Real, 0, None, closed="right")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
+        "dual": ["boolean"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "fit_intercept": ["boolean"],
+        "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "random_state": ["random_state"],
+        "solver": [StrOptions({"lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"})],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "n_jobs": [None, Integral],
+    }
+
+    classes_: Array
+    coef_: Any
+    intercept_: F64
+    n_iter_: npt.NDArray[np.int32]
+    n_features_in_: int
+    certificate_: Certificate
+    fit_info_: Info
+
+    def __init__(
+        self,
+        penalty: str | None = "deprecated",
+        *,
+        C: float = 1.0,
+        l1_ratio: float | None = 0.0,
+        dual: bool = False,
+        tol: float = 1e-8,
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1,
+        class_weight: dict[Any, float] | str | None = None,
+        random_state: Any = None,
+        solver: str = "lbfgs",
+        max_iter: int = 100,
+        verbose: int = 0,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.penalty = penalty
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.dual = dual
+        self.tol = tol
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.solver = solver
+        self.max_iter = max_iter
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
+        """Fit to a proved suboptimality of `tol`.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n, p)
+            Numbers or booleans in any layout.  Not copied where it is an array.
+        y : array-like of shape (n,)
+            Labels of any kind; or fractions in [0, 1], the probability of class 1 (successes / trials, with the
+            trials as `sample_weight`), and then ``classes_`` is [0, 1].
+        sample_weight : array-like of shape (n,), default=None
+            Not negative; a weight of 2 is the row twice, of 0 no row.
+        offset : array-like of shape (n,), or (n, K) for K > 2, default=None
+            Added to the linear predictor with coefficient 1.
+
+        Raises
+        ------
+        InputError
+            A ValueError: NaN or infinity in the data, one class only, negative weights, ... with the place.
+        """
+        strength = self._strength()
+        X = self._table(X, reset=True)
+        labels = encode(_label_vector(self, X, y))
+        classes = labels.classes
+        problem = Problem(
+            X,
+            labels.y,
+            len(classes),
+            self._weights(labels, sample_weight, len(X)),
+            None if offset is None else _offset(offset, len(X), len(classes)),
+            strength,
+            bool(self.fit_intercept),
+            tuple(getattr(self, "feature_names_in_", ())),
+            tuple(map(str, classes.tolist())),
+        )
+        fitted = fit(problem, tol=float(self.tol), max_iterations=int(self.max_iter), start=self._start(problem))
+        self.classes_ = classes
+        self.coef_, self.intercept_ = fitted.coef, fitted.intercept
+        self.n_iter_ = np.array([fitted.info.iterations], dtype=np.int32)
+        self.certificate_, self.fit_info_ = fitted.certificate, fitted.info
+        self._fitted_with_offset = offset is not None
+        _warn(fitted)
+        return self
+
+    def decision_function(self, X: Any, offset: Any = None) -> F64:
+        """The linear predictor X w + b + offset: (n,), the log-odds of ``classes_[1]``, or (n, K) for K > 2."""
+        eta = self._linear_predictor(X, offset)
+        return eta[:, 0] if eta.shape[1] == 1 else eta
+
+    def predict(self, X: Any, offset: Any = None) -> Array:
+        """The most probable label of each row (n,); of two classes the second where its probability is at least 1/2."""
+        eta = self._linear_predictor(X, offset)
+        code = (eta[:, 0] >= 0).view(np.uint8) if eta.shape[1] == 1 else eta.argmax(axis=1)
+        return self.classes_[code]
+
+    def predict_proba(self, X: Any, offset: Any = None) -> F64:
+        """Probabilities (n, K), to full relative accuracy in both tails."""
+        eta = self._linear_predictor(X, offset)
+        if eta.shape[1] > 1:
+            return softmax(eta)
+        return np.column_stack([sigmoid(-eta), sigmoid(eta)])
+
+    def predict_log_proba(self, X: Any, offset: Any = None) -> F64:
+        """Logarithms of the probabilities (n, K), finite wherever the linear predictor is: -1e4 where it is -1e4."""
+        eta = self._linear_predictor(X, offset)
+        if eta.shape[1] > 1:
+            return log_softmax(eta)
+        return -np.column_stack([log1p_exp(eta), log1p_exp(-eta)])
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
+        """The (weighted) share of rows whose label is predicted."""
+        from sklearn.metrics import accuracy_score  # type: ignore[import-untyped]
+
+        return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
+
+    def sparsify(self) -> Self:
+        """Hold ``coef_`` as a sparse matrix; see `densify`."""
+        from scipy.sparse import csr_matrix
+
+        check_is_fitted(self)
+        self.coef_ = csr_matrix(self.coef_)
+        return self
+
+    def densify(self) -> Self:
+        """Hold ``coef_`` as an array, as it is after `fit`."""
+        check_is_fitted(self)
+        self.coef_ = _dense(self.coef_)
+        return self
+
+    def _strength(self) -> float:
+        """The ridge on the coefficients, from parameters checked as scikit-learn checks them."""
+        self._check_parameters()
+        penalty = self.penalty
+        if penalty == "deprecated":
+            unpenalised = self.C == np.inf
+            lasso = not unpenalised and bool(self.l1_ratio)
+        else:
+            unpenalised = penalty is None
+            lasso = penalty in ("l1", "elasticnet")
+        if lasso:
+            raise InputError(
+                f"l1_ratio={self.l1_ratio!r} (penalty={penalty!r}) asks for an L1 penalty, and only the ridge is available "
+                "yet: set l1_ratio=0, or use scikit-learn's LogisticRegression(solver='saga') for this model"
+            )
+        return 0.0 if unpenalised else 1.0 / float(self.C)
+
+    def _check_parameters(self) -> None:
+        """InvalidParameterError and deprecations as scikit-learn has them; what is at its default costs nothing."""
+        defaults = LogisticRegression.__init__.__kwdefaults__
+        changed = {name: value for name, default in defaults.items() if (value := getattr(self, name)) is not default}
+        if self.penalty != "deprecated":
+            changed["penalty"] = self.penalty
+        if not changed:
+            return
+        validate_parameter_constraints(self._parameter_constraints, changed, type(self).__name__)
+        if self.n_jobs is not None:
+            _deprecated("'n_jobs' has no effect; leave it unspecified")
+        if "penalty" not in changed:
+            if self.l1_ratio is None:
+                _deprecated("'l1_ratio=None' was deprecated; use l1_ratio=0")
+            return
+        _deprecated("'penalty' was deprecated; leave it unspecified and use C=np.inf for no penalty, l1_ratio=0 for 'l2'")
+        if self.penalty is None and self.C != 1.0:
+            warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=4)
+        if self.penalty == "l2" and self.l1_ratio != 0:
+            warnings.warn(
+                f"Inconsistent values: penalty='l2' with l1_ratio={self.l1_ratio}: the ridge is fitted", stacklevel=4
+            )
+
+    def _table(self, X: Any, *, reset: bool) -> Array:
+        """X as an array of numbers; sets, or checks, the number and the names of its columns.
+
+        A plain array is taken as it is: the engine finds what is not finite while it reads.
+        """
+        named = hasattr(self, "feature_names_in_")
+        if type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and X.size:
+            if reset:
+                self.n_features_in_ = X.shape[1]
+                if named:
+                    del self.feature_names_in_
+                return X
+            if not named and X.shape[1] == self.n_features_in_:
+                return X
+        columns = _check_columns(X)
+        try:
+            return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)  # type: ignore[no-any-return]
+        except ValueError as error:
+            if reset or not named or not set(self.feature_names_in_) <= set(columns):
+                raise
+            raise ValueError(f"{error}Select and order the columns by name: X[model.feature_names_in_]") from None
+
+    def _weights(self, labels: Labels, sample_weight: Any, n: int) -> F64 | None:
+        """Weight of each row: its own times that of its class."""
+        weight = None
+        if sample_weight is not None:
+            weight = np.ascontiguousarray(sample_weight, dtype=np.float64)
+            if np.ndim(sample_weight) == 0:
+                weight = np.full(n, float(sample_weight))
+        if self.class_weight is None:
+            return weight
+        if labels.soft:
+            raise InputError("class_weight has no meaning for fractional y: put the weights into sample_weight")
+        if self.class_weight == "balanced":
+            counts = np.bincount(labels.y, weight, len(labels.classes))
+            of_class = counts.sum() / (len(counts) * np.where(counts > 0, counts, np.inf))
+        else:
+            of_class = compute_class_weight(self.class_weight, classes=labels.classes, y=labels.classes)
+        of_row: F64 = of_class[labels.y]
+        return of_row if weight is None else weight * of_row
+
+    def _start(self, problem: Problem) -> tuple[F64, F64] | None:
+        """The previous coefficients, where they are asked for and are of the problem's shape."""
+        if not self.warm_start or not hasattr(self, "coef_"):
+            return None
+        outputs = 1 if problem.n_classes == 2 else problem.n_classes
+        coef, intercept = _dense(self.coef_), self.intercept_
+        return (coef, intercept) if coef.shape == (outputs, problem.X.shape[1]) else None
+
+    def _linear_predictor(self, X: Any, offset: Any) -> F64:
+        """(n, 1) for two classes, (n, K) for more."""
+        check_is_fitted(self)
+        if offset is None and self._fitted_with_offset:
+            raise InputError("the model was fitted with an offset: pass offset= here too (zeros for a baseline)")
+        X = self._table(X, reset=False)
+        coef = np.vstack([_dense(self.coef_).T, self.intercept_])
+        eta = kernels.linear_predictor(
+            X, None, np.zeros(X.shape[1]), coef, None, threads_for(X.shape[0] * X.shape[1] * coef.shape[1])
+        )
+        if not np.isfinite(eta).all():
+            names = tuple(getattr(self, "feature_names_in_", ()))
+            raise locate_non_finite(Problem(X, np.empty(0), names=names))
+        if offset is not None:
+            eta += _offset(offset, len(X), len(self.classes_)).reshape(len(X), -1)
+        return eta
+
+
+def _label_vector(estimator: BaseEstimator, X: Array, y: Any) -> Array:
+    """y as a vector (n,)."""
+    if type(y) is not np.ndarray or y.ndim != 1:
+        if y is None:
+            raise InputError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+        if len(shape := np.shape(y)) == 2 and shape[1] > 1:
+            raise InputError(
+                f"y should be a 1d array, got an array of shape {shape} instead: give one label a row (for counts, "
+                "successes / trials as y and trials as sample_weight)"
+            )
+        y = column_or_1d(y, warn=True)
+    if len(y) != len(X):
+        check_consistent_length(X, y)
+    return y  # type: ignore[no-any-return]
+
+
+def _check_columns(X: Any) -> list[str]:
+    """The columns of a data frame, each of which must hold numbers or booleans; [] for anything else."""
+    import narwhals as nw
+
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        return []
+    for name, dtype in frame.schema.items():
+        if not (dtype.is_numeric() or dtype in (nw.Boolean, nw.Object, nw.Unknown)):
+            raise InputError(
+                f"column {name!r} holds {dtype}, not numbers: encode it (sklearn.preprocessing.OneHotEncoder), convert it "
+                "to a number, or drop it"
+            )
+    return frame.columns
+
+
+def _offset(offset: Any, n: int, n_classes: int) -> F64:
+    shape = (n,) if n_classes == 2 else (n, n_classes)
+    values = np.ascontiguousarray(offset, dtype=np.float64)
+    if values.shape != shape:
+        raise InputError(f"offset has shape {values.shape}, but these rows and classes need {shape}")
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values.reshape(n, -1)).all(axis=1))[0])
+        raise InputError(f"offset holds NaN or infinity in row {row}; drop the row or give it a finite offset")
+    return values
+
+
+def _dense(coef: Any) -> F64:
+    return coef.toarray() if hasattr(coef, "toarray") else coef  # type: ignore[no-any-return]
+
+
+def _deprecated(message: str) -> None:
+    warnings.warn(message, FutureWarning, stacklevel=5)  # at the caller of fit
+
+
+def _warn(fitted: Fit) -> None:
+    """One sentence for each thing that the coefficients cannot be trusted for."""
+    certificate, problem = fitted.certificate, fitted.problem
+    if certificate.separation is not None:
+        warnings.warn(certificate.separation.sentence(problem), SeparationWarning, stacklevel=3)
+    elif not certificate.certified:
+        warnings.warn(certificate.status, ConvergenceWarning, stacklevel=3)
+    if (aliased := certificate.rank.sentence(problem)) is not None:
+        warnings.warn(aliased, RankWarning, stacklevel=3)
