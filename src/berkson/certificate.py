@@ -1,16 +1,16 @@
 """What is proved about coefficients: one function, the same for every solver, every competitor and every saved model.
 
-Let P be the objective, g its gradient at theta, and M any matrix below its Hessian there: the ridge plus the loss's Hessian
-over some of the rows (all of them, or a sample).  Along any direction the third derivative of a row's loss is at most the
-range of its logits times its second derivative, so with
+Let P be the objective, g its gradient at theta, and M any matrix below its Hessian there: the ridge plus the loss's
+Hessian over some of the rows (all of them, or a sample).  Along any direction the third derivative of a row's loss is at
+most the range of its logits times its second derivative, so with
 
     delta^2 = g' M^-1 g,   h = max over those rows of (range of logits per unit of M-norm)^2,   u = delta sqrt(h) :
 
     u < 1  proves that the minimiser exists and that  P(theta) - P* <= ((1 - u) log(1 - u) + u) / h   (-> delta^2 / 2),
            and that in the norm of M it is no further than -log(1 - u) / sqrt(h).
 
-The rest of the rows only adds convexity, so the bound of a sample is rigorous for the whole.  For K classes M is the exact
-Hessian of the K - 1 contrasts where that is affordable, else, with class frequencies pi and m_i = min_k p_ik / pi_k,
+The rest of the rows only adds convexity, so the bound of a sample is rigorous for the whole.  For K classes M is the
+exact Hessian of the K - 1 contrasts where that is affordable, else, with class frequencies pi and m_i = min_k p_ik / pi_k,
 
     (diag(pi) - pi pi') (x) sum_i m_i x_i x_i',   below it because  Var_p(v) = min_c sum p_k (v_k - c)^2 >= m Var_pi(v).
 
@@ -154,8 +154,8 @@ def _range_factor(place: Coordinates) -> float:
 def _prove_by_few_rows(
     theta: F64, gradient: F64, penalty: Ridge, place: Coordinates, class_share: F64
 ) -> Generator[Question, Answer, Bound]:
-    """Where columns are too many for a Gram matrix: M = diag(ridge / 2, c), with c the curvature that a few rows prove in
-    the one free direction (the constant) after the other half of the ridge has absorbed what it can:
+    """Where columns are too many for a Gram matrix: M = diag(ridge / 2, c), with c the curvature that a few rows prove
+    in the one free direction (the constant) after the other half of the ridge has absorbed what it can:
 
         c = min_v sum_i w_i (x_i'v + 1)^2 + ridge/2 |v|^2 = 1'(W^-1 + X (ridge/2)^-1 X')^-1 1.
     """

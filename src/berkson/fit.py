@@ -12,22 +12,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from berkson.certificate import DENSE_UP_TO, Bound, prove
+from berkson.certificate import Bound
 from berkson.design.dense import Dense
-from berkson.inverse import Diagonal
 from berkson.penalty import Ridge
 from berkson.problem import Problem, check, locate_non_finite
 from berkson.rank import Rank, examine, full_rank
 from berkson.rows.coordinates import Coordinates
-from berkson.rows.memory import InMemory, NonFinite, threads_for
-from berkson.rows.questions import Evaluate, NullGram
+from berkson.rows.memory import InMemory, NonFiniteError, threads_for
+from berkson.rows.questions import NullGram
 from berkson.separation import Separation, find_separation
-from berkson.solvers.choose import LARGEST_HESSIAN, Choice, choose
-from berkson.solvers.conjugate import conjugate
-from berkson.solvers.newton import Solution, newton
-from berkson.solvers.quasi import Preconditioner
-from berkson.solvers.run import Solver, Work, run, run_one
-from berkson.solvers.sampled import null_preconditioner, sampled
+from berkson.solvers.choose import choose
+from berkson.solvers.newton import Solution
+from berkson.solvers.run import Work, run, run_one
+from berkson.solvers.solve import Task, judge, solve
 
 F64 = npt.NDArray[np.float64]
 
@@ -44,8 +41,8 @@ class Certificate:
     gap            proved bound on objective - optimum (inf: nothing is proved)
     relative_gap   gap / null_objective, what `tol` is about
     estimated_gap  decrement^2 / 2: the same to second order, without proof
-    distance       proved bound on |coef - optimum| in the norm of the Hessian used: for an unpenalised fit no coefficient
-                   is further from the optimum than this many standard errors
+    distance       proved bound on |coef - optimum| in the norm of the Hessian used: for an unpenalised fit no
+                   coefficient is further from the optimum than this many standard errors
     objective, null_objective
     exists         the optimum is proved to exist (True), proved not to (False), or neither (None)
     separation, rank   verdicts: infinite coefficients, aliased and nearly aliased columns
@@ -114,15 +111,15 @@ def fit(
         if problem.strength == 0.0:
             rows, rank = _full_rank_rows(problem, rows, work)
         task = _task(problem, rows, totals, null, tol, max_iterations, start)
-        stop, proof = run(_solve(task), rows, work)
+        stop, proof = run(solve(task), rows, work)
         separation = None
         if task.watch_separation and stop.reason != "limit" and not proof.gap <= task.target:
             if not proof.proves_existence:
                 separation = find_separation(problem, rows.coordinates.kept)
             if separation is None and stop.reason in ("slow", "separated"):
                 rest = task.resumed(stop, max_iterations - stop.iterations, task.aim, watch_separation=False)
-                stop, proof = run(_solve(replace(rest, spent=stop.iterations)), rows, work)
-    except NonFinite:
+                stop, proof = run(solve(replace(rest, spent=stop.iterations)), rows, work)
+    except NonFiniteError:
         raise locate_non_finite(problem) from None
     coef, intercept = rows.coordinates.original(stop.theta)
     certificate = _certificate(task, stop, proof, separation, rank, work)
@@ -151,48 +148,13 @@ def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -
         if problem.strength == 0.0:
             rows, rank = _full_rank_rows(problem, rows, work)
         task = _task(problem, rows, totals, problem.null_objective(totals), tol, 0, (coef, intercept))
-        stop, proof = run(_judge(task), rows, work)
+        stop, proof = run(judge(task), rows, work)
         separation = None
         if task.watch_separation and not proof.proves_existence:
             separation = find_separation(problem, rows.coordinates.kept)
-    except NonFinite:
+    except NonFiniteError:
         raise locate_non_finite(problem) from None
     return _certificate(task, stop, proof, separation, rank, work)
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """A problem in a solver's terms."""
-
-    theta: F64
-    penalty: Ridge
-    place: Coordinates
-    choice: Choice
-    n_rows: int
-    class_share: F64
-    total_weight: float
-    null: float
-    tol: float
-    target: float  # the gap to prove
-    aim: float  # the estimated gap to stop at
-    max_iterations: int
-    watch_separation: bool
-    warm: bool  # theta comes from the caller
-    spent: int = 0  # iterations of an earlier, interrupted run
-
-    def resumed(
-        self, stop: Solution, max_iterations: int, aim: float, *, watch_separation: bool | None = None
-    ) -> _Task:
-        """The same task from where `stop` stood, without samples."""
-        solver = "conjugate gradient" if self.place.size > LARGEST_HESSIAN else "newton"
-        return replace(
-            self,
-            theta=stop.theta,
-            choice=replace(self.choice, solver=solver),
-            max_iterations=max_iterations,
-            aim=aim,
-            watch_separation=self.watch_separation if watch_separation is None else watch_separation,
-        )
 
 
 def _task(
@@ -203,7 +165,7 @@ def _task(
     tol: float,
     max_iterations: int,
     start: tuple[F64, F64] | None,
-) -> _Task:
+) -> Task:
     place = rows.coordinates
     n, p = rows.design.shape
     strength = np.zeros(p + 1)
@@ -226,7 +188,7 @@ def _task(
     if free:
         target = min(target, STANDARD_ERROR_GAP * float(totals.sum()) / n * (tol / 1e-8))
     aim = min(0.5 * target, POLISH * null) if choice.polish else 0.5 * target
-    return _Task(
+    return Task(
         theta,
         penalty,
         place,
@@ -244,61 +206,6 @@ def _task(
     )
 
 
-def _solve(task: _Task) -> Solver[tuple[Solution, Bound]]:
-    """Run the chosen solver, tightening its aim until the proof reaches the target or nothing more is to be had."""
-    stop, proof = yield from _solve_once(task)
-    spent, aim = stop.iterations, task.aim
-    while proof.gap > task.target and stop.reason == "target" and aim > 1e-8 * task.aim and spent < task.max_iterations:
-        aim *= 0.01
-        stop, proof = yield from _solve_once(task.resumed(stop, task.max_iterations - spent, aim))
-        spent += stop.iterations
-    return replace(stop, iterations=task.spent + spent), proof
-
-
-def _judge(task: _Task) -> Solver[tuple[Solution, Bound]]:
-    """Prove what can be proved where the task starts, without a step."""
-    at = task.penalty.add(task.theta, (yield Evaluate(task.theta, 1)))
-    assert at.gradient is not None
-    proof = yield from prove(task.theta, at.gradient, task.penalty, task.place, task.class_share)
-    return Solution(task.theta, at, 0, "limit"), proof
-
-
-def _solve_once(task: _Task) -> Solver[tuple[Solution, Bound]]:
-    theta, penalty, place = task.theta, task.penalty, task.place
-    left, aim, watch = task.max_iterations, task.aim, task.watch_separation
-    proof: Bound | None = None
-    match task.choice.solver:
-        case "newton":
-            stop = yield from newton(theta, penalty, target=aim, max_iterations=left, watch_separation=watch)
-        case "conjugate gradient":
-            if place.contrasts > 1 and place.columns <= DENSE_UP_TO:
-                preconditioner: Preconditioner = yield from null_preconditioner(penalty, place, task.class_share, None)
-            else:
-                typical = task.total_weight * float((task.class_share * (1 - task.class_share)).mean())
-                preconditioner = Diagonal(typical + penalty.strength)
-            stop = yield from conjugate(
-                theta, penalty, preconditioner, target=aim, max_iterations=left, watch_separation=watch
-            )
-        case _:
-            stop, proof = yield from sampled(
-                theta,
-                penalty,
-                place,
-                n_rows=task.n_rows,
-                sample_size=task.choice.sample,
-                class_share=task.class_share,
-                target=task.target,
-                max_iterations=left,
-                watch_separation=watch,
-                worst=math.inf if task.warm else task.null,
-                warm=task.warm,
-            )
-    if proof is None:
-        assert stop.at.gradient is not None
-        proof = yield from prove(stop.theta, stop.at.gradient, penalty, place, task.class_share, stop.at.hessian)
-    return stop, proof
-
-
 def _standardise(problem: Problem) -> InMemory:
     """Rows whose columns are centred (where there is an intercept to take it up) and divided by their standard
     deviation (else by their root mean square): of evenly spaced rows where they are many, since it only conditions."""
@@ -308,13 +215,13 @@ def _standardise(problem: Problem) -> InMemory:
     seen = None if weight is None else weight[::step]
     if step > 1 and seen is not None and not seen.any():
         step, seen = 1, weight
-    total, mean, variance, low, high = _moments(design.run_of(slice(None, None, step)), seen)
+    _, mean, variance, low, high = _moments(design.run_of(slice(None, None, step)), seen)
     if step > 1 and not (variance > 0).all():
-        total, mean, variance, low, high = _moments(design, weight)
+        _, mean, variance, low, high = _moments(design, weight)
     center = mean if problem.intercept else np.zeros(p)
     spread = variance if problem.intercept else variance + mean * mean
     if not np.isfinite(spread).all():
-        raise NonFinite
+        raise NonFiniteError
     scale = np.ones(p + 1)
     scale[:p] = np.where((spread > 0) & (high > low if problem.intercept else True), np.sqrt(spread), 1.0)
     kept = None if problem.intercept else np.arange(p)
@@ -351,7 +258,7 @@ def _full_rank_rows(problem: Problem, rows: InMemory, work: Work) -> tuple[InMem
 
 
 def _certificate(
-    task: _Task,
+    task: Task,
     stop: Solution,
     proof: Bound,
     separation: Separation | None,
@@ -383,17 +290,22 @@ def _certificate(
 
 
 def _status(
-    task: _Task, stop: Solution, certified: bool, relative: float, proof: Bound, separation: Separation | None
+    task: Task, stop: Solution, certified: bool, relative: float, proof: Bound, separation: Separation | None
 ) -> str:
     if separation is not None:
         return f"no finite optimum: the data are separated ({separation.kind})"
     if certified:
-        return f"optimum certified: the objective is within {relative:.1g} of its least possible value, relative to the null model's"
-    if math.isfinite(relative):
-        distance = f"at most {relative:.1g}"
-    else:
-        distance = f"an estimated {proof.estimate / task.null:.1g}"
+        return (
+            f"optimum certified: the objective is within {relative:.1g} of its least possible value, "
+            "relative to the null model's"
+        )
+    distance = (
+        f"at most {relative:.1g}" if math.isfinite(relative) else f"an estimated {proof.estimate / task.null:.1g}"
+    )
     reached = f"{distance} above its optimum, relative to the null model's (asked: {task.tol:.1g})"
     if stop.reason == "limit":
         return f"stopped after {stop.iterations} iterations with the objective {reached}; raise max_iter"
-    return f"stopped at the limit of double precision with the objective {reached}; rescale or drop nearly collinear columns"
+    return (
+        f"stopped at the limit of double precision with the objective {reached}; "
+        "rescale the columns or drop nearly collinear ones"
+    )

@@ -47,7 +47,7 @@ class Dense:
 
 @dataclass(frozen=True, slots=True)
 class Diagonal:
-    """Columns are standardised, so the null model's Hessian has this diagonal: total weight times variance, plus ridge."""
+    """Of the null model where columns are standardised: total weight times the variance of y, plus the ridge."""
 
     diagonal: F64
 

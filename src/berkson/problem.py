@@ -90,7 +90,7 @@ class InputError(ValueError):
 
 def check(problem: Problem) -> F64:
     """Refuse what has no fit, in one sentence; the total weight of each class."""
-    n, p = problem.X.shape
+    n = problem.X.shape[0]
     if n == 0:
         raise InputError("the table has no rows: there is nothing to fit")
     if problem.weight is not None:
@@ -101,16 +101,16 @@ def check(problem: Problem) -> F64:
     totals = problem.class_weights()
     absent = [problem.class_name(k) for k in np.flatnonzero(totals == 0)]
     if absent and len(absent) < problem.n_classes - 1:
+        of_weight = "" if problem.weight is None else " of positive weight"
         raise InputError(
-            f"class {absent[0]} has no rows{' of positive weight' if problem.weight is not None else ''}, so its intercept "
-            "would be minus infinity: drop the class"
+            f"class {absent[0]} has no rows{of_weight}, so its intercept would be minus infinity: drop the class"
         )
     if not (totals > 0).sum() > 1:
         name = problem.class_name(int(totals.argmax()))
         with_weight = "" if problem.weight is None else " with positive weight"
         raise InputError(
-            f"logistic regression needs samples of at least 2 classes{with_weight}, but the data contains only one class: "
-            f"{name}"
+            f"logistic regression needs samples of at least 2 classes{with_weight}, "
+            f"but the data contains only one class: {name}"
         )
     return totals
 
@@ -129,7 +129,7 @@ def _check_weights(weight: F64, n: int) -> None:
 
 
 def locate_non_finite(problem: Problem) -> InputError:
-    """The error that names the first cell of X that is NaN or infinite (or, if none is, a value too large to square)."""
+    """The error that names the first cell of X that is NaN or infinite, or else one that is too large to square."""
     X, step = problem.X, max(1, (1 << 20) // (8 * max(1, problem.X.shape[1])))
     for start in range(0, len(X), step):
         block = np.asarray(X[start : start + step], dtype=np.float64)

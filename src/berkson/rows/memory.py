@@ -38,7 +38,7 @@ WORK_FOR_THREADS = 2e5  # multiplications below which starting a thread costs mo
 CHUNK = 1 << 16  # rows whose row-long results (random numbers, leverages) are held at a time
 
 
-class NonFinite(ArithmeticError):
+class NonFiniteError(ArithmeticError):
     """A sum over rows is NaN or infinite: so is a cell of X, or it is too large to be squared."""
 
 
@@ -132,7 +132,7 @@ class InMemory:
         )
         # a trial far out may have an infinite value; only data can make a gradient so
         if gradient is not None and not math.isfinite(float(gradient.sum())):
-            raise NonFinite
+            raise NonFiniteError
         return Evaluation(
             value,
             margin,

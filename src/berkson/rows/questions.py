@@ -27,8 +27,8 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A random sample of about `size` rows, half of them in proportion to class frequencies and half in equal shares, so
-    that rare classes are all there.  share (K,): the frequencies.  Answer: Sample."""
+    """A random sample of about `size` rows, half of them in proportion to class frequencies and half in equal shares,
+    so that rare classes are all there.  share (K,): the frequencies.  Answer: Sample."""
 
     size: int
     share: F64
@@ -66,8 +66,8 @@ class NullGram:
 
 @dataclass(frozen=True, slots=True)
 class LowerGram:
-    """sum a_i m_i x_i x_i' with m_i = min_k p_ik / share_k, (q, q).  Times diag(share) - share share' between classes it
-    lies below the softmax Hessian at theta."""
+    """sum a_i m_i x_i x_i' with m_i = min_k p_ik / share_k, (q, q).  Times diag(share) - share share' between classes
+    it lies below the softmax Hessian at theta."""
 
     theta: F64
     share: F64
@@ -93,8 +93,8 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """The sample's rows in the solver's coordinates of one linear predictor (m, q), and their curvature at theta: weight
-    times p (1 - p) for two classes, times min_k p_k / share_k for more (m,).  Answer: (rows, curvature)."""
+    """The sample's rows in the solver's coordinates of one linear predictor (m, q), and their curvature at theta:
+    weight times p (1 - p) for two classes, times min_k p_k / share_k for more (m,).  Answer: (rows, curvature)."""
 
     theta: F64
     share: F64
@@ -106,7 +106,7 @@ Answer = Any
 
 
 class Evaluation(NamedTuple):
-    """value, the smallest margin of a row (> 0: every row lies strictly on its own side), gradient (d,), hessian (d, d)."""
+    """value, smallest margin of a row (> 0: every row lies strictly on its own side), gradient (d,), hessian (d, d)."""
 
     value: float
     margin: float

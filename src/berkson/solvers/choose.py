@@ -17,6 +17,8 @@ BANDWIDTH = 2.0e10  # bytes of X a second
 RATE = 6.0e10  # multiplications and additions a second in the Hessian kernel, both cores
 ITERATIONS = 6  # of Newton from a null start, typical
 PRODUCTS = 120  # Hessian products and gradients of a whole fit by conjugate gradients, typical
+NEWTON, CONJUGATE = "newton", "conjugate gradient"
+SAMPLED, SAMPLED_QUASI = "sampled newton", "sampled quasi-newton"
 LARGEST_HESSIAN = 4000  # unknowns: 128 MB, and a factorisation of a second
 SAMPLE_SHARE, ROWS_PER_UNKNOWN = 16, 50
 SMALL = 2e7  # multiplications of a Hessian that are not worth saving
@@ -24,7 +26,7 @@ SMALL = 2e7  # multiplications of a Hessian that are not worth saving
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """solver: 'newton' | 'sampled newton' | 'sampled quasi-newton' | 'conjugate gradient'; why: a sentence."""
+    """solver: one of the four names above; why: a sentence; sample: rows of its first sample."""
 
     solver: str
     why: str
@@ -44,7 +46,7 @@ def choose(n: int, p: int, contrasts: int, itemsize: int) -> Choice:
         )
     if hessian <= SMALL:
         return Choice(
-            "newton",
+            NEWTON,
             f"{n:,} rows x {d:,} unknowns: an exact Hessian costs less than avoiding it",
             polish=True,
         )
@@ -59,13 +61,13 @@ def choose(n: int, p: int, contrasts: int, itemsize: int) -> Choice:
     m = max(n // SAMPLE_SHARE, ROWS_PER_UNKNOWN * d)
     if n < 4 * m:
         return Choice(
-            "newton",
+            NEWTON,
             f"{n:,} rows are fewer than {4 * ROWS_PER_UNKNOWN} for each of {d:,} unknowns: a sample would not do",
         )
     sampled = 5 * (m / n) * (one_pass + hessian / RATE) + 5 * d**3 / RATE + 4.5 * one_pass
-    name = "sampled newton" if contrasts == 1 else "sampled quasi-newton"
+    name = SAMPLED if contrasts == 1 else SAMPLED_QUASI
     if sampled >= full:
-        return Choice("newton", f"predicted {full:.2g} s, against {sampled:.2g} s with a sampled Hessian")
+        return Choice(NEWTON, f"predicted {full:.2g} s, against {sampled:.2g} s with a sampled Hessian")
     return Choice(
         name,
         f"predicted {sampled:.2g} s with the Hessian of {m:,} of {n:,} rows, against {full:.2g} s with exact Hessians",

@@ -57,7 +57,7 @@ def conjugate(
 def _newton_step(
     theta: F64, gradient: F64, penalty: Ridge, preconditioner: Preconditioner, forcing: float
 ) -> Solver[tuple[F64, float]]:
-    """(step, -gradient'step) of H step = -gradient, to a relative residual of `forcing` in the preconditioner's norm."""
+    """(step, -gradient'step) of H step = -gradient, to a relative residual of `forcing`, preconditioned."""
     step, residual = np.zeros_like(theta), -gradient
     scaled = preconditioner.solve(residual)
     direction, energy = scaled, float(residual @ scaled)

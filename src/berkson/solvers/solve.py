@@ -1,0 +1,113 @@
+"""A fit in a solver's terms: run the chosen solver, prove what it found, tighten until the proof reaches the target."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.certificate import DENSE_UP_TO, Bound, prove
+from berkson.inverse import Diagonal
+from berkson.penalty import Ridge
+from berkson.rows.coordinates import Coordinates
+from berkson.rows.questions import Evaluate
+from berkson.solvers import choose
+from berkson.solvers.choose import CONJUGATE, LARGEST_HESSIAN, NEWTON, Choice
+from berkson.solvers.conjugate import conjugate
+from berkson.solvers.newton import Solution, newton
+from berkson.solvers.quasi import Preconditioner
+from berkson.solvers.run import Solver
+from berkson.solvers.sampled import null_preconditioner, sampled
+
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A problem in a solver's terms."""
+
+    theta: F64
+    penalty: Ridge
+    place: Coordinates
+    choice: Choice
+    n_rows: int
+    class_share: F64
+    total_weight: float
+    null: float
+    tol: float
+    target: float  # the gap to prove
+    aim: float  # the estimated gap to stop at
+    max_iterations: int
+    watch_separation: bool
+    warm: bool  # theta comes from the caller
+    spent: int = 0  # iterations of an earlier, interrupted run
+
+    def resumed(self, stop: Solution, max_iterations: int, aim: float, *, watch_separation: bool | None = None) -> Task:
+        """The same task from where `stop` stood, without samples."""
+        by_products = self.choice.solver == CONJUGATE or self.place.size > LARGEST_HESSIAN
+        solver = CONJUGATE if by_products else NEWTON
+        return replace(
+            self,
+            theta=stop.theta,
+            choice=replace(self.choice, solver=solver),
+            max_iterations=max_iterations,
+            aim=aim,
+            watch_separation=self.watch_separation if watch_separation is None else watch_separation,
+        )
+
+
+def solve(task: Task) -> Solver[tuple[Solution, Bound]]:
+    """Run the chosen solver, tightening its aim until the proof reaches the target or nothing more is to be had."""
+    stop, proof = yield from _once(task)
+    spent, aim = stop.iterations, task.aim
+    while proof.gap > task.target and stop.reason == "target" and aim > 1e-8 * task.aim and spent < task.max_iterations:
+        aim *= 0.01
+        stop, proof = yield from _once(task.resumed(stop, task.max_iterations - spent, aim))
+        spent += stop.iterations
+    return replace(stop, iterations=task.spent + spent), proof
+
+
+def judge(task: Task) -> Solver[tuple[Solution, Bound]]:
+    """Prove what can be proved where the task starts, without a step."""
+    at = task.penalty.add(task.theta, (yield Evaluate(task.theta, 1)))
+    assert at.gradient is not None
+    proof = yield from prove(task.theta, at.gradient, task.penalty, task.place, task.class_share)
+    return Solution(task.theta, at, 0, "limit"), proof
+
+
+def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
+    theta, penalty, place = task.theta, task.penalty, task.place
+    left, aim, watch = task.max_iterations, task.aim, task.watch_separation
+    proof: Bound | None = None
+    match task.choice.solver:
+        case choose.NEWTON:
+            stop = yield from newton(theta, penalty, target=aim, max_iterations=left, watch_separation=watch)
+        case choose.CONJUGATE:
+            if place.contrasts > 1 and place.columns <= DENSE_UP_TO:
+                preconditioner: Preconditioner = yield from null_preconditioner(penalty, place, task.class_share, None)
+            else:
+                typical = task.total_weight * float((task.class_share * (1 - task.class_share)).mean())
+                preconditioner = Diagonal(typical + penalty.strength)
+            stop = yield from conjugate(
+                theta, penalty, preconditioner, target=aim, max_iterations=left, watch_separation=watch
+            )
+        case _:
+            stop, proof = yield from sampled(
+                theta,
+                penalty,
+                place,
+                n_rows=task.n_rows,
+                sample_size=task.choice.sample,
+                class_share=task.class_share,
+                target=task.target,
+                max_iterations=left,
+                watch_separation=watch,
+                worst=math.inf if task.warm else task.null,
+                warm=task.warm,
+            )
+    if proof is None:
+        assert stop.at.gradient is not None
+        proof = yield from prove(stop.theta, stop.at.gradient, penalty, place, task.class_share, stop.at.hessian)
+    return stop, proof
