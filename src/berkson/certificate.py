@@ -1,8 +1,8 @@
 """What is proved about coefficients: one function, the same for every solver, every competitor and every saved model.
 
 Let P be the objective, g its gradient at theta, and M any matrix below its Hessian there: the ridge plus the loss's
-Hessian over some of the rows (all of them, or a sample).  Along any direction the third derivative of a row's loss is at
-most the range of its logits times its second derivative, so with
+Hessian over some of the rows (all of them, or a sample).  Along any direction the third derivative of a row's loss is
+at most the range of its logits times its second derivative, so with
 
     delta^2 = g' M^-1 g,   h = max over those rows of (range of logits per unit of M-norm)^2,   u = delta sqrt(h) :
 
@@ -10,7 +10,7 @@ most the range of its logits times its second derivative, so with
            and that in the norm of M it is no further than -log(1 - u) / sqrt(h).
 
 The rest of the rows only adds convexity, so the bound of a sample is rigorous for the whole.  For K classes M is the
-exact Hessian of the K - 1 contrasts where that is affordable, else, with class frequencies pi and m_i = min_k p_ik / pi_k,
+exact Hessian of the K - 1 contrasts where that is affordable, else, with class shares pi and m_i = min_k p_ik / pi_k,
 
     (diag(pi) - pi pi') (x) sum_i m_i x_i x_i',   below it because  Var_p(v) = min_c sum p_k (v_k - c)^2 >= m Var_pi(v).
 

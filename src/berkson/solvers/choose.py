@@ -41,7 +41,7 @@ def choose(n: int, p: int, contrasts: int, itemsize: int) -> Choice:
     hessian = n * float(p) ** 2 * outputs * (outputs + 1) / 2
     if d > LARGEST_HESSIAN:
         return Choice(
-            "conjugate gradient",
+            CONJUGATE,
             f"a Hessian of {d:,} x {d:,} is too large to hold, so only its products are formed",
         )
     if hessian <= SMALL:
@@ -55,7 +55,7 @@ def choose(n: int, p: int, contrasts: int, itemsize: int) -> Choice:
     products = PRODUCTS * one_pass
     if contrasts > 1 and products < full and n < 4 * ROWS_PER_UNKNOWN * d:
         return Choice(
-            "conjugate gradient",
+            CONJUGATE,
             f"predicted {products:.2g} s with Hessian products, against {full:.2g} s with Hessians",
         )
     m = max(n // SAMPLE_SHARE, ROWS_PER_UNKNOWN * d)
