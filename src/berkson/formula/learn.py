@@ -118,7 +118,5 @@ def _refuse_ambiguous_names(schema: Schema) -> None:
     seen: set[str] = set()
     for name in schema.names:
         if name in seen:
-            raise FormulaError(
-                f"two columns of the design would be named '{shorten(name)}'; rename the levels concerned"
-            )
+            raise FormulaError(f"two columns of the design would be named '{shorten(name)}'; rename the levels")
         seen.add(name)

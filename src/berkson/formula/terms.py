@@ -138,7 +138,7 @@ class _Algebra:
             for term in part.terms:
                 if term not in total.terms and self.others is not None:
                     raise FormulaError(
-                        f"'{shorten(operand)}' at position {operand.position} is subtracted, but not among the terms before"
+                        f"'{shorten(operand)}' at position {operand.position} is taken away, but is not among the terms"
                     )
                 total.terms.pop(term, None)
         return total
