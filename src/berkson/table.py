@@ -156,10 +156,9 @@ class Table:
         """The column of that name; ValueError with the nearest name where there is none."""
         if name in self.columns:
             return self.columns[name]
-        near = suggestion(name, self.columns) or ";"
-        raise ValueError(
-            f"{self.source} has no column '{shorten(name)}'{near} Its columns: {listing(self.columns, 20)}."
-        )
+        near = suggestion(name, self.columns)
+        near += " Its" if near else "; its"
+        raise ValueError(f"{self.source} has no column '{shorten(name)}'{near} columns: {listing(self.columns, 20)}.")
 
     def take(self, rows: Array) -> Table:
         """The rows of a boolean mask (n_rows,) or of an index array."""
@@ -279,6 +278,8 @@ def _column_from_series(name: str, series: Any) -> Column:
         if not plain or (dtype.is_integer() and series.null_count()):
             series = series.cast(nw.Float64)
         return Column(name, "number", _floats_or_integers(series.to_numpy()))
+    if dtype in (nw.String, nw.Object, nw.Unknown) and series.null_count() == len(series):
+        return Column(name, "number", np.full(len(series), np.nan))  # a column without values has no kind of its own
     if dtype in (nw.Categorical, nw.Enum) and series.implementation.is_pandas_like():
         return _column_from_pandas_category(name, series.to_native())
     if dtype == nw.String and series.implementation.is_pandas_like():

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -29,6 +29,8 @@ Array = npt.NDArray[Any]
 MAX_COLUMNS = 100_000
 MAX_CELLS = 1_000_000  # of the factors of one term, reference levels included
 MAX_FACTORS = 10  # in one interaction: 2^10 spaces
+MAX_SPACES = 200_000  # of all terms
+MAX_CHARACTERS = 100_000_000  # of all names of columns
 
 
 @dataclass(frozen=True)
@@ -54,42 +56,55 @@ class Product:
 
 
 def code(terms: Sequence[Term], intercept: bool, factors: Mapping[Node, Factor]) -> tuple[Product, ...]:
-    """The products that span the terms, each space once; FormulaError where that takes too many columns."""
-    spanned: dict[frozenset[Node], set[frozenset[Node]]] = {frozenset(): {frozenset()} if intercept else set()}
+    """The products that span the terms, each space once; FormulaError where that takes too much of anything."""
+    bits = {variable: 1 << place for place, variable in enumerate(factors)}
+    spanned: dict[frozenset[Node], set[int]] = {frozenset(): {0} if intercept else set()}
     products: list[Product] = []
+    spaces = characters = 0
     for term in terms:
-        numbers = tuple(v for v in term if v not in factors)
         groups = tuple(v for v in term if v in factors)
-        if len(groups) > MAX_FACTORS:
-            raise FormulaError(f"an interaction of {len(groups)} factors is too many; {MAX_FACTORS} are the limit")
+        spaces += 2 ** min(len(groups), MAX_FACTORS + 1)
+        if len(groups) > MAX_FACTORS or spaces > MAX_SPACES:
+            raise FormulaError(f"the term {_shown(term)} crosses too many factors; leave some of them out")
+        numbers = tuple(v for v in term if v not in factors)
         known = spanned.setdefault(frozenset(numbers), set())
-        for coded in _codings(groups, known):
+        for coded in _codings({v: bits[v] for v in groups}, known):
             start = products[-1].stop if products else 0
             width = prod(len(factors[v].levels) - (not full) for v, full in coded)
             if start + width > MAX_COLUMNS or prod(len(factors[v].levels) for v, _ in coded) > MAX_CELLS:
                 raise FormulaError(
-                    f"the term {shorten(term_text(term))} needs more than {MAX_COLUMNS} columns or {MAX_CELLS} cells; "
+                    f"the term {_shown(term)} needs more than {MAX_COLUMNS} columns or {MAX_CELLS} cells; "
                     "leave it out or give its factors fewer levels"
                 )
+            longest = sum(max(map(len, factors[v].levels)) for v, _ in coded)
+            characters += width * (len(term_text(term)) + longest)
+            if characters > MAX_CHARACTERS:
+                raise FormulaError(f"the columns of the term {_shown(term)} have too long names; shorten the levels")
             products.append(Product(term, numbers, coded, start, start + width))
     return tuple(products)
 
 
-def _codings(groups: tuple[Node, ...], known: set[frozenset[Node]]) -> Iterator[tuple[tuple[Node, bool], ...]]:
-    """How each factor is coded in the products for the spaces of `groups` that are not known; these are known then."""
-    subsets = [frozenset(s) for size in range(len(groups) + 1) for s in combinations(groups, size)]
-    new = {subset for subset in subsets if subset not in known}
+def _codings(bits: Mapping[Node, int], known: set[int]) -> Iterator[tuple[tuple[Node, bool], ...]]:
+    """How each factor is coded in the products for those spaces of a term that are not known; these are known then.
+
+    A space is the set of factors whose contrasts are multiplied, as an integer with their bits.
+    """
+    whole = sum(bits.values())
+    spaces = [0]
+    for bit in bits.values():
+        spaces += [space | bit for space in spaces]
+    new = [space for space in sorted(spaces, key=int.bit_count) if space not in known]
     known.update(new)
-    if not new:
-        return
-    full = frozenset(v for v in groups if frozenset(groups) - {v} in new)
-    rest = frozenset(groups) - full
-    if len(new) == 2 ** len(full) and all(rest <= subset for subset in new):
-        yield tuple((v, v in full) for v in groups)
-        return
-    for subset in subsets:
-        if subset in new:
-            yield tuple((v, False) for v in groups if v in subset)
+    full = {v for v, bit in bits.items() if whole ^ bit in new}
+    rest = sum(bit for v, bit in bits.items() if v not in full)
+    if len(new) == 2 ** len(full) and all(space & rest == rest for space in new):
+        yield tuple((v, v in full) for v in bits)
+    else:
+        yield from (tuple((v, False) for v, bit in bits.items() if space & bit) for space in new)
+
+
+def _shown(term: Term) -> str:
+    return shorten(term_text(term))
 
 
 def term_text(term: Term) -> str:
