@@ -15,7 +15,7 @@ import numpy.typing as npt
 from berkson.design.dense import Dense
 from berkson.problem import Problem
 from berkson.rows.coordinates import Coordinates
-from berkson.rows.memory import NonFinite, threads_for
+from berkson.rows.memory import NonFiniteError, threads_for
 
 F64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -74,10 +74,10 @@ def examine(problem: Problem, gram: F64, place: Coordinates) -> Rank:
     gram : (q, q), sum of w z z' over rows, z the standardised columns of `place` with the constant last.
     A column is aliased where its combination meets every row of positive weight to 3e-7 of the column's spread (more
     only where the storage of X is coarser: float32, or a mean 1e8 times the spread).  Costs one more reading of X, and
-    another for every time that a candidate turns out to stand on its own.  Raises NonFinite where the Gram matrix is.
+    another for every time that a candidate turns out to stand on its own.  Raises NonFiniteError where the Gram matrix is.
     """
     if not np.isfinite(gram).all():
-        raise NonFinite
+        raise NonFiniteError
     look = _look(problem, gram, place)
     firm = np.zeros(len(gram), dtype=bool)  # places that X has shown to stand on their own
     while True:
@@ -181,8 +181,7 @@ def _factor(correlation: F64, candidate: F64, firm: npt.NDArray[np.bool_]) -> tu
 def _shares(lower: F64, kept: Indices, of: Indices) -> F64:
     """(kept, of) coefficients of the regression of places `of` on the kept places before each."""
     right = np.where(kept[:, None] < of, lower[np.ix_(of, kept)].T, 0.0)
-    shares: F64 = np.linalg.solve(lower[np.ix_(kept, kept)].T, right)
-    return shares
+    return np.asarray(np.linalg.solve(lower[np.ix_(kept, kept)].T, right), dtype=np.float64)
 
 
 def _misses(look: _Look, of: Indices, kept: Indices, slopes: F64, constants: F64) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Separation: whether maximum likelihood has no finite optimum, which coefficients are infinite and in which direction."""
+"""Separation: whether maximum likelihood has no finite optimum, and which coefficients are infinite, which way."""
 
 from __future__ import annotations
 
@@ -8,11 +8,34 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.problem import Problem
+from berkson.recession import (
+    Flags,
+    Labelled,
+    UndecidedError,
+    WorkingSet,
+    extreme,
+    free_directions,
+    label,
+    sparsest,
+    widest,
+)
+
+F64 = npt.NDArray[np.float64]
+
+ZERO = 1e-9  # relative: a coefficient below it is rounding
+SIGN_PROGRAMMES = 24  # coefficients up to which their sign over the whole cone is sought, a linear programme each
+SIGN_CELLS = 300_000  # of the working set beyond which they are not
+NAMED = 3  # coefficients that a sentence names
+ROUNDED = (1, 2, 3, 4, 6, 9)  # digits tried for a direction that a sentence spells out
 
 
 @dataclass(frozen=True, slots=True)
 class Infinite:
-    """A coefficient without a finite estimate: its column (p: the constant), class (None for two), sign (0: either)."""
+    """A coefficient without a finite estimate: its column (p: the constant), class (None for two), sign.
+
+    sign is +1 or -1 where every direction of recession moves the coefficient that way, 0 where either way is possible
+    (or, where there are more than 24 of them or the programmes are large, was not looked into).
+    """
 
     column: int
     class_index: int | None
@@ -21,12 +44,244 @@ class Infinite:
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """kind: 'complete' | 'quasi-complete'; the infinite coefficients; how many rows are separated."""
+    """The likelihood rises for ever along `direction`: no finite maximum exists.
+
+    kind             'complete': every row's own class gets probability 1 in the limit; else 'quasi-complete'
+    infinite         quasi-complete: every coefficient that some direction of recession moves, those of `direction`
+                     first.  Complete: no coefficient has an estimate; listed are those of `direction`.
+                     For K classes a coefficient stands for its difference to the classes of `reference`.
+    separated_rows   rows of positive weight whose own class gets probability 1 in the limit
+    overlapping_rows the other rows of positive weight: the finite estimates are those of these rows alone
+    direction        (p + 1,) or, for K classes, (p + 1, K): a direction of recession on the caller's columns, the
+                     constant last; no row's loss grows along it.  It has few columns where several directions exist.
+    reference        classes whose coefficients stay finite among themselves, the largest such group; () for two classes
+    """
 
     kind: str
     infinite: tuple[Infinite, ...]
     separated_rows: int
+    overlapping_rows: int
+    direction: F64
+    reference: tuple[int, ...] = ()
+
+    def sentence(self, problem: Problem) -> str:
+        """The verdict by the names of columns and classes, and the way out."""
+        says = _complete(self, problem) if self.kind == "complete" else _quasi_complete(self, problem)
+        return f"{says}; use a penalty (strength > 0, a finite C), or drop or merge columns"
 
 
 def find_separation(problem: Problem, kept: npt.NDArray[np.intp] | None) -> Separation | None:
-    raise NotImplementedError
+    """Whether the unpenalised likelihood of the problem has no finite maximum; None where none of this is proved.
+
+    kept : positions among (columns, constant) of the coefficients that are estimated, of full rank; None: all.
+
+    Rows of zero weight do not count, offsets do not matter.  A separation that is returned has been checked by the sign
+    of every row's margin, to 1e-11 of the lengths of row and direction (columns standardised); margins below 1e-8 count
+    as zero.  Costs a few linear programmes on a part of the rows and a few readings of X, which is not copied.
+    """
+    labelled = label(problem, kept)
+    try:
+        work = WorkingSet(labelled)
+        total, left = widest(work)
+        if not total.any():
+            return None
+        basis, held = free_directions(work, left)
+    except UndecidedError:
+        return None
+    overlap: Flags = np.asarray(left.any(axis=1))
+    if labelled.tied is not None:
+        overlap = overlap | np.asarray(labelled.tied.any(axis=1))
+    if labelled.used is not None:
+        overlap = overlap & labelled.used
+    n_used = len(labelled.own) if labelled.used is None else int(labelled.used.sum())
+    complete = not overlap.any()
+    few = _in_few_columns(work, total, basis, held, left)
+    reference = _reference(basis, labelled)
+    infinite = _infinite(work, total, few, basis, reference, complete)
+    direction = _on_columns(few, labelled, reference)
+    if complete:
+        direction = _rounded(direction, labelled)
+    overlapping = int(overlap.sum())
+    kind = "complete" if complete else "quasi-complete"
+    group = () if problem.n_classes == 2 else reference
+    return Separation(kind, infinite, n_used - overlapping, overlapping, direction, group)
+
+
+def _in_few_columns(work: WorkingSet, total: F64, basis: F64, held: F64, left: Flags) -> F64:
+    """A direction that separates what `total` does with few columns; `total` itself where that is costly."""
+    if len(basis) == 1:
+        return total
+    try:
+        return sparsest(work, held, left)
+    except UndecidedError:
+        return total
+
+
+def _reference(basis: F64, labelled: Labelled) -> tuple[int, ...]:
+    """The largest group of classes that every direction of recession moves together."""
+    K, q = labelled.n_classes, labelled.columns
+    moves = np.zeros((K, len(basis), q))
+    moves[1:] = basis.reshape(len(basis), K - 1, q).transpose(1, 0, 2)
+    groups: list[list[int]] = []
+    for k in range(K):
+        for group in groups:
+            if np.abs(moves[k] - moves[group[0]]).max(initial=0.0) <= 1e-8:
+                group.append(k)
+                break
+        else:
+            groups.append([k])
+    largest = max(len(group) for group in groups)
+    return tuple(next(group for group in groups if len(group) == largest))
+
+
+def _functionals(labelled: Labelled, reference: tuple[int, ...]) -> tuple[list[tuple[int, int]], F64]:
+    """(place in kept, class) and, as functions (m, unknowns) of a direction, the caller's coefficients relative to the
+    reference classes, in units of the standardised columns."""
+    K, q, p = labelled.n_classes, labelled.columns, len(labelled.center)
+    on_columns = np.eye(q)
+    constant = labelled.kept == p
+    if constant.any():
+        shift = np.append(labelled.center, 0.0)[labelled.kept] / labelled.scale
+        row = np.where(constant, 1.0, -shift)
+        on_columns[constant] = row / np.linalg.norm(row)
+    classes = [k for k in range(K) if k not in reference]
+    places = [(j, k) for k in classes for j in range(q)]
+    functions = np.zeros((len(places), K, q))
+    for i, (j, k) in enumerate(places):
+        functions[i, k] += on_columns[j]
+        functions[i, reference[0]] -= on_columns[j]
+    return places, functions[:, 1:].reshape(len(places), -1)
+
+
+def _infinite(
+    work: WorkingSet, total: F64, few: F64, basis: F64, reference: tuple[int, ...], complete: bool
+) -> tuple[Infinite, ...]:
+    """The infinite coefficients, those of the direction in few columns first and by size."""
+    labelled = work.labelled
+    places, functions = _functionals(labelled, reference)
+    size = functions @ few
+    moved = np.abs(size) > ZERO * np.abs(size).max()
+    free = np.abs(functions @ basis.T).max(axis=1, initial=0.0) > ZERO
+    chosen = np.flatnonzero(moved if complete else free)
+    chosen = chosen[np.lexsort((-np.abs(size[chosen]), ~moved[chosen]))]
+    signs = [0] * len(chosen)
+    if len(basis) == 1:
+        signs = [int(np.sign(s)) for s in functions[chosen] @ total]
+    elif len(chosen) <= SIGN_PROGRAMMES and work.matrix.size <= SIGN_CELLS:
+        signs = [_sign(work, total, f) for f in functions[chosen]]
+    two = labelled.n_classes == 2
+    return tuple(
+        Infinite(int(labelled.kept[places[i][0]]), None if two else places[i][1], sign)
+        for i, sign in zip(chosen, signs, strict=True)
+    )
+
+
+def _sign(work: WorkingSet, total: F64, function: F64) -> int:
+    """The sign that a coefficient has all over the cone: of `total`, which lies inside it, unless the other is found."""
+    here = float(function @ total)
+    if abs(here) <= ZERO * float(np.abs(function) @ np.abs(total)):
+        return 0
+    sign = 1 if here > 0 else -1
+    try:
+        return sign if extreme(work, -sign * function) is None else 0
+    except UndecidedError:
+        return 0
+
+
+# --- the direction on the caller's columns --------------------------------------------------------------------------
+
+
+def _on_columns(d: F64, labelled: Labelled, reference: tuple[int, ...]) -> F64:
+    """(p + 1,) or (p + 1, K) coefficients of a direction, the largest standardised one 1."""
+    p, K = len(labelled.center), labelled.n_classes
+    each = np.zeros((K, labelled.columns))
+    each[1:] = d.reshape(K - 1, -1)
+    if K > 2:
+        each = each - each[list(reference)].mean(axis=0)
+    each = np.where(np.abs(each) > ZERO * np.abs(each).max(), each, 0.0)
+    coef = np.zeros((p + 1, K))
+    coef[labelled.kept] = (each / (np.abs(each).max() * labelled.scale)).T
+    coef[p] -= labelled.center @ coef[:p]
+    return coef[:, 1] if K == 2 else coef
+
+
+def _rounded(direction: F64, labelled: Labelled) -> F64:
+    """A direction of two classes scaled to a first coefficient of 1, with as few digits as still separate every row."""
+    if direction.ndim > 1:
+        return direction
+    first = direction[np.flatnonzero(direction)[0]]
+    for digits in ROUNDED:
+        short = np.array([float(f"{a:.{digits}g}") for a in direction / abs(first)])
+        if _separates(short, labelled):
+            return short
+    return direction
+
+
+def _separates(direction: F64, labelled: Labelled) -> bool:
+    p = len(labelled.center)
+    standardised = np.append(direction[:p], direction[p] + labelled.center @ direction[:p])[labelled.kept]
+    for part, margins in labelled.margins((standardised * labelled.scale)[None, :]):
+        of_other = margins[np.arange(len(margins)), 0, 1 - labelled.own[part]]
+        if labelled.used is not None:
+            of_other = of_other[labelled.used[part]]
+        if of_other.min(initial=np.inf) <= 0:
+            return False
+    return True
+
+
+# --- sentences ------------------------------------------------------------------------------------------------------
+
+
+def _complete(found: Separation, problem: Problem) -> str:
+    columns = [a.column for a in found.infinite]
+    p = problem.X.shape[1]
+    names = list(dict.fromkeys(repr(problem.column(j)) for j in columns if j < p))
+    if found.direction.ndim == 1 and len(names) <= NAMED:
+        how = f"the sign of {_expression(found.direction, problem)} tells class {_class(problem, 1)} from "
+        how += f"{_class(problem, 0)} in every row"
+    else:
+        how = f"a combination of {_listed(names)} tells the classes apart in every row"
+    return f"complete separation: {how}, so no finite maximum-likelihood estimate exists"
+
+
+def _listed(words: list[str]) -> str:
+    """'a', 'b' and 27 more."""
+    if len(words) > NAMED:
+        words = [*words[:NAMED], f"{len(words) - NAMED:,} more"]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _quasi_complete(found: Separation, problem: Problem) -> str:
+    infinite = found.infinite
+    named = _listed([_coefficient(a, problem) for a in infinite])
+    what = f"the coefficient of {named} is" if len(infinite) == 1 else f"the coefficients of {named} are"
+    classes = sorted({a.class_index for a in infinite if a.class_index is not None})
+    among = f"class {' or '.join(_class(problem, k) for k in classes[:NAMED])}: " if classes else ""
+    perfect = f"{_rows(found.separated_rows)} predicted perfectly"
+    if found.separated_rows == 0:
+        perfect = "some classes are ruled out in some rows"
+    rest = f"the rest is estimable on the {_rows(found.overlapping_rows, ' overlapping')}"
+    return f"quasi-complete separation: {among}{what} infinite ({perfect}), {rest}"
+
+
+def _rows(count: int, adjective: str = "") -> str:
+    return f"{count:,}{adjective} row{'' if count == 1 else 's'}"
+
+
+def _class(problem: Problem, k: int) -> str:
+    return repr(problem.class_name(k))
+
+
+def _coefficient(infinite: Infinite, problem: Problem) -> str:
+    return repr(problem.column(infinite.column)) + {1: " (+)", -1: " (-)", 0: ""}[infinite.sign]
+
+
+def _expression(direction: F64, problem: Problem) -> str:
+    """A direction in words: 'x1' - 0.5 'x2' + 3."""
+    p, text = problem.X.shape[1], ""
+    for j in np.flatnonzero(direction):
+        number = f"{abs(direction[j]):.12g}"
+        name = "" if j == p else repr(problem.column(int(j)))
+        sign = " - " if direction[j] < 0 else " + "
+        text += sign + (name if number == "1" and name else f"{number} {name}".rstrip())
+    return "-" + text[3:] if text.startswith(" - ") else text[3:]
