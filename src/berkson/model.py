@@ -1,0 +1,280 @@
+"""A fitted model: what is needed to predict from a table and to prove the fit again, and nothing of the data it saw.
+
+`fit_table` makes one, `model_file` keeps it as JSON.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson import kernels
+from berkson.fit import Certificate, Fit, certify, fit
+from berkson.formula import Formula, Schema, learn, parse
+from berkson.formula.syntax import columns_of
+from berkson.kernels.reference import sigmoid, softmax
+from berkson.problem import Problem
+from berkson.rows.memory import threads_for
+from berkson.table import Table
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+
+CELLS = 1 << 22  # of the design built at a time in prediction
+MEMORY_SHARE = 0.8  # of the machine's memory that a design may take
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """Rows of the table, rows fitted, and for each column with missing values in how many rows it lacks one."""
+
+    read: int
+    used: int
+    missing: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Infinite:
+    """A coefficient without a finite estimate: column, class (None for two classes), sign (0: either)."""
+
+    column: str
+    class_name: str | None
+    sign: int
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was proved of a model on some data: `fit.Certificate` with names for positions; see there.
+
+    `verdicts` are sentences about separation and rank, `aliased` the columns whose coefficient was set to 0.
+    """
+
+    certified: bool
+    exists: bool | None
+    status: str
+    gap: float
+    relative_gap: float
+    distance: float
+    objective: float
+    null_objective: float
+    tol: float
+    verdicts: tuple[str, ...]
+    infinite: tuple[Infinite, ...]
+    aliased: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A logistic regression of a table.
+
+    formula   as it was written; `schema` is what it means.
+    coef      (1, p) for two classes, (K, p) for K; intercept (1,) or (K,); columns as `schema.names`.
+    strength  of the ridge, 0 for maximum likelihood.
+    weights, offset   names of columns, or None.  New data need the offset for a prediction, the weights for a proof.
+    """
+
+    formula: str
+    schema: Schema
+    coef: F64
+    intercept: F64
+    strength: float
+    weights: str | None
+    offset: str | None
+    rows: RowCount
+    proof: Proof
+    program: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes in the order of probabilities; the event is the last of two."""
+        return classes_of(self.schema)
+
+    @property
+    def predictors(self) -> list[str]:
+        """The columns that a prediction needs."""
+        columns = dict.fromkeys(c for term in self.schema.terms for v in term for c in columns_of(v))
+        return [*columns, *([self.offset] if self.offset and self.offset not in columns else [])]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that a proof needs: those of a prediction, of the response and of the weights."""
+        return list(dict.fromkeys([*self.schema.kinds, *self.predictors, *([self.weights] if self.weights else [])]))
+
+    def linear_predictor(self, table: Table) -> F64:
+        """x . coef + intercept + offset: (n, 1) log-odds of the event, or (n, K) logits; NaN where a value is missing.
+
+        Raises ValueError for an absent column or a value that the model cannot take, UnseenLevelError for a new level.
+        """
+        used = Table({name: table[name] for name in self.predictors}, table.n_rows, table.source)
+        absent = self.schema.missing(used, response=False)[0]
+        if self.offset is not None:
+            absent |= used[self.offset].missing()
+        known = np.flatnonzero(~absent)
+        coef = np.vstack([self.coef.T, self.intercept])
+        p = len(coef) - 1
+        eta = np.full((table.n_rows, coef.shape[1]), np.nan)
+        step = max(1, CELLS // max(p, 1))
+        for start in range(0, len(known), step):
+            rows = known[start : start + step]
+            part = used.take(rows)
+            offset = None if self.offset is None else _numbers(part, self.offset)
+            X = self.schema.design(part)
+            eta[rows] = kernels.linear_predictor(X, None, np.zeros(p), coef, offset, threads_for(X.size))
+        return eta
+
+    def probabilities(self, table: Table) -> F64:
+        """P(class) of each row (n, K), in the order of `classes`; NaN where a value is missing.  Raises as above."""
+        eta = self.linear_predictor(table)
+        if len(self.classes) == 2:
+            return np.hstack([sigmoid(-eta), sigmoid(eta)])
+        probabilities = np.full(eta.shape, np.nan)
+        known = ~np.isnan(eta).any(axis=1)
+        probabilities[known] = softmax(eta[known])
+        return probabilities
+
+    def certificate(self, table: Table, tol: float) -> tuple[Certificate, Problem, RowCount]:
+        """What can be proved of these coefficients on the rows of a table without missing values."""
+        table, rows = complete_rows(table, [c for c in (self.weights, self.offset) if c])
+        problem, rows = problem_of(self.schema, table, rows, self.weights, self.offset, self.strength)
+        return certify(problem, self.coef, self.intercept, tol=tol), problem, rows
+
+
+def classes_of(schema: Schema) -> tuple[str, ...]:
+    """The names of a response's classes; those of counts and shares are `not y` and `y`."""
+    outcome = schema.outcome
+    assert outcome is not None
+    return outcome.levels or (f"not {outcome.event}", str(outcome.event))
+
+
+def fit_table(
+    formula: Formula | str,
+    table: Table,
+    *,
+    event: str | None = None,
+    weights: str | None = None,
+    offset: str | None = None,
+    strength: float = 0.0,
+    drop_missing: bool = True,
+    tol: float = 1e-8,
+    max_iterations: int = 100,
+) -> tuple[Model, Fit]:
+    """Fit a formula to a table; see `fit.fit` for `tol`, `formula.learn` for `event`.
+
+    weights, offset : columns (an offset is for two classes); `.` in a formula does not stand for them.
+    Raises ValueError (FormulaError, InputError), one sentence, where there is nothing to fit.
+    """
+    import berkson
+
+    formula = parse(formula) if isinstance(formula, str) else formula
+    if formula.response is None:
+        raise ValueError(f"the formula '{formula}' has no response; write y ~ ... with the column to be explained")
+    apart = [column for column in (weights, offset) if column is not None]
+    table, rows = complete_rows(table, apart)
+    named = {*formula.response.columns, *formula.columns}
+    seen = {name: column for name, column in table.columns.items() if name not in apart or name in named}
+    schema = learn(formula, Table(seen, table.n_rows, table.source), event=event)
+    problem, rows = problem_of(schema, table, rows, weights, offset, strength)
+    if rows.missing and not drop_missing:
+        counts = ", ".join(f"{name} in {count:,}" for name, count in rows.missing.items())
+        raise ValueError(f"{rows.read - rows.used:,} of {rows.read:,} rows of {table.source} lack a value ({counts})")
+    result = fit(problem, tol=tol, max_iterations=max_iterations)
+    proof = proof_of(result.certificate, problem)
+    coef, intercept = result.coef, result.intercept
+    model = Model(str(formula), schema, coef, intercept, strength, weights, offset, rows, proof, berkson.__version__)
+    return model, result
+
+
+def complete_rows(table: Table, columns: list[str]) -> tuple[Table, RowCount]:
+    """The rows in which these columns have values."""
+    absent = {name: table[name].missing() for name in columns}
+    counts = {name: int(rows.sum()) for name, rows in absent.items() if rows.any()}
+    gone = np.any([absent[name] for name in counts], axis=0) if counts else np.zeros(table.n_rows, dtype=bool)
+    kept = table.take(~gone) if counts else table
+    return kept, RowCount(table.n_rows, kept.n_rows, counts)
+
+
+def problem_of(
+    schema: Schema,
+    table: Table,
+    rows: RowCount,
+    weights: str | None,
+    offset: str | None,
+    strength: float,
+) -> tuple[Problem, RowCount]:
+    """The engine's problem of a table's complete rows, and the count of rows with those that this leaves out."""
+    absent, counts = schema.missing(table)
+    if counts:
+        table = table.take(~absent)
+    rows = RowCount(rows.read, table.n_rows, {**rows.missing, **counts})
+    classes = classes_of(schema)
+    if offset is not None and len(classes) > 2:
+        raise ValueError(f"an offset is for two classes, and the response has {len(classes)}; leave it out")
+    _refuse_huge(table.n_rows, len(schema.names))
+    y, trials = schema.response(table)
+    weight = trials
+    if weights is not None:
+        own = _numbers(table, weights)
+        _refuse_weights(own, weights, table.source)
+        weight = own if trials is None else own * trials
+    shift = None if offset is None else _numbers(table, offset)
+    X = schema.design(table)
+    return Problem(X, y, len(classes), weight, shift, strength, schema.intercept, schema.names, classes), rows
+
+
+def proof_of(certificate: Certificate, problem: Problem) -> Proof:
+    """A certificate with the names of columns and classes."""
+    separation, rank = certificate.separation, certificate.rank
+    sentences = [] if separation is None else [separation.sentence(problem)]
+    about_rank = rank.sentence(problem)
+    infinite = () if separation is None else separation.infinite
+    return Proof(
+        certificate.certified,
+        certificate.exists,
+        certificate.status,
+        certificate.gap,
+        certificate.relative_gap,
+        certificate.distance,
+        certificate.objective,
+        certificate.null_objective,
+        certificate.tol,
+        (*sentences, *([about_rank] if about_rank else [])),
+        tuple(
+            Infinite(
+                problem.column(i.column),
+                None if i.class_index is None else problem.class_name(i.class_index),
+                i.sign,
+            )
+            for i in infinite
+        ),
+        tuple(problem.column(alias.column) for alias in rank.aliased),
+    )
+
+
+def _numbers(table: Table, name: str) -> F64:
+    return table[name].as_number().values.astype(np.float64, copy=False)
+
+
+def _refuse_weights(weight: F64, name: str, source: str) -> None:
+    wrong = ~((weight >= 0.0) & np.isfinite(weight))
+    if wrong.any():
+        first = float(weight[np.argmax(wrong)])
+        raise ValueError(
+            f"the weights '{name}' of {source} hold {first:g}; a weight is zero or positive, and finite: correct it or "
+            "leave out the row"
+        )
+
+
+def _refuse_huge(n: int, p: int) -> None:
+    """ValueError for a design that the machine cannot hold."""
+    size = 8 * n * p
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
+    if size > MEMORY_SHARE * machine:
+        raise ValueError(
+            f"the design of {n:,} rows and {p:,} columns takes {size / 1e9:,.0f} GB, more than this machine has; leave "
+            "out columns, or factors with many levels"
+        )

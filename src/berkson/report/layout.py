@@ -1,0 +1,159 @@
+"""Laying out a report: paragraphs and a grid, the same text on a terminal and in a pipe.
+
+On a terminal lines are folded to its width and coloured (by rich, which knows NO_COLOR); elsewhere nothing is folded.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TextIO
+
+Style = Literal["plain", "title", "heading", "quiet", "good", "bad"]
+Span = tuple[str, Style]
+
+# Bold and the basic colours only: they follow the palette of a terminal, light or dark.
+_RICH = {"plain": "", "title": "bold", "heading": "bold", "quiet": "dim", "good": "green", "bad": "bold red"}
+_WIDEST, _NARROWEST = 110, 40  # characters of a line on a terminal
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    text: str
+    style: Style = "plain"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A name, numbers as text (set on their decimal points), and a remark."""
+
+    name: str
+    numbers: tuple[str, ...] = ()
+    remark: str = ""
+    style: Style = "plain"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows under headings: one for the names, one for each column of numbers."""
+
+    headings: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+Block = Paragraph | Grid
+
+
+def significant(value: float) -> str:
+    """A number to four significant digits: 0.3325, -0.02248, 12.35, 1234, 1.235e-07."""
+    if not math.isfinite(value):
+        return "nan" if math.isnan(value) else f"{value:+.0f}"
+    size = abs(float(f"{value:.3e}"))
+    if size == 0.0:
+        return "0"
+    if not 1e-4 <= size < 1e6:
+        return f"{value:.3e}"
+    return f"{value:.{max(0, 3 - math.floor(math.log10(size)))}f}"
+
+
+def exponential(value: float) -> str:
+    """e^value to four significant digits, beyond the range of doubles too."""
+    if not math.isfinite(value) or abs(value) < 700.0:
+        return "inf" if value == math.inf else significant(math.exp(value))
+    power, rest = divmod(value / math.log(10.0), 1.0)
+    return f"{10.0**rest:.3f}e{power:+.0f}"
+
+
+def clean(text: str) -> str:
+    """Text of a stranger on one line: what is not printable, such as the start of a terminal's command, is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def width_of(text: str) -> int:
+    """Cells that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+def lines(blocks: Sequence[Block], width: int | None = None) -> Iterator[list[Span]]:
+    """The lines of a report as styled spans; folded to `width` where one is given.  An empty line between blocks."""
+    for k, block in enumerate(blocks):
+        if k and (isinstance(block, Grid) or isinstance(blocks[k - 1], Grid)):
+            yield []
+        if isinstance(block, Paragraph):
+            yield from ([(line, block.style)] for line in _fold(clean(block.text), width))
+        else:
+            yield from _grid(block, width)
+
+
+def _fold(text: str, width: int | None, indent: str = "  ") -> list[str]:
+    if width is None or width_of(text) <= width:
+        return [text]
+    from textwrap import wrap
+
+    return wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+
+
+def _grid(grid: Grid, width: int | None) -> Iterator[list[Span]]:
+    columns = [[row.numbers[k] if row.numbers else "" for row in grid.rows] for k in range(len(grid.headings) - 1)]
+    set_columns = [_on_points(column, grid.headings[k + 1]) for k, column in enumerate(columns)]
+    names = [clean(row.name) for row in grid.rows]
+    first = max(map(width_of, [grid.headings[0], *names]))
+    taken = sum(2 + width_of(column[0]) for column in set_columns)
+    if width is not None:
+        first = min(first, max(12, width - taken))
+    heading = _pad(grid.headings[0], first) + "".join("  " + column[0] for column in set_columns)
+    yield [(heading.rstrip(), "heading")]
+    for k, row in enumerate(grid.rows):
+        cells = "".join("  " + column[k + 1] for column in set_columns)
+        short = _pad(_shorten(names[k], first), first)
+        remark = clean(row.remark)
+        spans: list[Span] = [(short + cells if cells.strip() else short.rstrip(), row.style)]
+        if remark:
+            left = None if width is None else max(8, width - first - taken - 2)
+            spans.append(("  " + _shorten(remark, left), "quiet" if row.style == "plain" else row.style))
+        yield [(text.rstrip() if span == spans[-1] else text, style) for span in spans for text, style in [span]]
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - width_of(text))
+
+
+def _shorten(text: str, width: int | None) -> str:
+    """The two ends of a text that is too long."""
+    if width is None or width_of(text) <= width:
+        return text
+    half = (width - 1) // 2
+    return text[: width - 1 - half] + "…" + text[len(text) - half :]
+
+
+def _on_points(column: list[str], heading: str) -> list[str]:
+    """Heading and numbers, equally wide, decimal points above each other; words such as inf end at the right."""
+    numeric = [text[-1:].isdigit() for text in column]
+    split = [text.partition(".") for text in column]
+    right = max((len(mid + tail) for (_, mid, tail), n in zip(split, numeric, strict=True) if n), default=0)
+    placed = [
+        head + (mid + tail).ljust(right) if n else text
+        for text, (head, mid, tail), n in zip(column, split, numeric, strict=True)
+    ]
+    width = max(map(len, [heading, *placed]))
+    return [text.rjust(width) for text in [heading, *placed]]
+
+
+def show(blocks: Sequence[Block], file: TextIO) -> None:
+    """Print a report."""
+    if not file.isatty() or os.environ.get("TERM") == "dumb":
+        for line in lines(blocks):
+            file.write("".join(text for text, _ in line).rstrip() + "\n")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=file, highlight=False)
+    for line in lines(blocks, max(_NARROWEST, min(console.width, _WIDEST))):
+        console.print(Text.assemble(*((text, _RICH[style]) for text, style in line)), soft_wrap=True)

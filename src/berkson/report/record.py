@@ -1,0 +1,35 @@
+"""A fit as plain data for other programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from berkson.fit import Fit
+from berkson.model import Model
+from berkson.model_file import to_dict
+from berkson.report.statistics import statistics
+
+
+def record(model: Model, result: Fit) -> dict[str, Any]:
+    """The saved model's data, how it was fitted (`solver`) and, for an unpenalised fit, its `statistics`."""
+    info = result.info
+    solver = {
+        "name": info.solver,
+        "why": info.why,
+        "iterations": info.iterations,
+        "passes": info.passes,
+        "bytes_read": info.bytes_read,
+        "seconds": info.seconds,
+        "stopped": info.stopped,
+    }
+    found = None
+    if model.strength == 0.0:
+        assert model.schema.outcome is not None
+        fitted = statistics(result, model.schema.outcome.kind == "counts" and model.weights is None)
+        found = {
+            "log_likelihood": fitted.log_likelihood,
+            "deviance": fitted.deviance,
+            "null_deviance": fitted.null_deviance,
+            "explained": fitted.explained,
+        }
+    return {**to_dict(model), "solver": solver, "statistics": found}
