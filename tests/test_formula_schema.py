@@ -113,7 +113,7 @@ def test_lizards_counts_add_up() -> None:
         ([1, 1, 1], None, "holds only '1'"),
         (["a", "a"], None, "holds only 'a'"),
         ([0.5, 1.5, 2.5], None, r"looks like a measurement \(3 distinct numbers from 0.5 to 2.5\)"),
-        ([np.nan, np.nan], None, "has no row"),
+        ([np.nan, np.nan], None, "every row of data frame misses .* column 'y' is missing in 2 of 2 rows"),
         ([1.0, np.inf, 2.0], None, "infinite"),
         (["a", "b"], "c", "column 'y' has no level 'c'; its levels: a, b"),
         (["yes", "no"], "yess", "did you mean 'yes'"),
@@ -174,6 +174,8 @@ def test_errors_of_learning_name_the_column() -> None:
     ]:
         with pytest.raises(FormulaError, match=message):
             learn(formula, table)
+    with pytest.raises(FormulaError, match="data frame has no rows"):
+        learn("y ~ age", table.take(np.zeros(3, dtype=bool)))
     with pytest.raises(FormulaError, match="no other column"):
         learn("y ~ .", from_frame({"y": [0, 1]}))
 

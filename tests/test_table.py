@@ -124,6 +124,24 @@ def test_categories_that_hold_numbers_are_levels_in_numeric_order() -> None:
     assert (ordered.levels, list(ordered.values)) == (("2.5", "1"), [1, 0])
 
 
+def test_series_in_a_dict_keep_their_categories() -> None:
+    sizes = pd.Series(pd.Categorical(["m", "s"], ["s", "m"], ordered=True))
+    table = from_frame({"g": sizes, "h": pl.Series([2, None]), "x": np.arange(2)})
+    assert (table["g"].levels, list(table["g"].values)) == (("s", "m"), [1, 0])
+    np.testing.assert_array_equal(table["h"].values, [2.0, np.nan])
+
+
+def test_names_that_are_not_text() -> None:
+    assert list(from_frame(pd.DataFrame(np.ones((2, 2)))).columns) == ["0", "1"]
+
+
+def test_messages_print_safely() -> None:
+    with pytest.raises(ValueError, match="holds values of type complex128") as caught:
+        from_frame({"a\x1b[31m\nb" + "c" * 10_000: np.array([1j])})
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 250
+
+
 def test_decimals_are_numbers() -> None:
     cells = [decimal.Decimal("1.25"), None]
     for data in (pl.DataFrame({"x": cells}), pa.table({"x": cells})):

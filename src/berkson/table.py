@@ -24,9 +24,14 @@ _TRUTH = {"true": 1, "1": 1, "false": 0, "0": 0}
 
 
 def shorten(text: object) -> str:
-    """At most 60 characters of a text, for an error message."""
+    """At most 60 characters of a text for an error message, those that do not print replaced."""
     whole = str(text)
-    return whole if len(whole) <= 60 else whole[:57] + "..."
+    shown = whole if len(whole) <= 60 else whole[:57] + "..."
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
+
+
+def quoted(text: object) -> str:
+    return f"'{shorten(text)}'"
 
 
 def listing(names: Iterable[str], limit: int = 10) -> str:
@@ -42,7 +47,7 @@ def suggestion(name: str, candidates: Iterable[str]) -> str:
 
     near = [c for c in candidates if len(c) <= 100][:2000]  # the comparison is quadratic in the lengths
     found = difflib.get_close_matches(name, near, n=1) if len(name) <= 100 else []
-    return f"; did you mean '{found[0]}'?" if found else ""
+    return f"; did you mean {quoted(found[0])}?" if found else ""
 
 
 def number_text(value: Any) -> str:
@@ -88,7 +93,7 @@ class Column:
         else:
             wrong = self._first_level_not(lambda level: _NUMBER.fullmatch(level) is not None)
             if wrong is not None:
-                raise ValueError(f"column '{self.name}' holds '{shorten(wrong)}' where a number is needed")
+                raise ValueError(f"column {quoted(self.name)} holds {quoted(wrong)} where a number is needed")
             fits = (float(x) if _NUMBER.fullmatch(x) else np.nan for x in self.levels)
             lookup = np.array([*fits, np.nan])
         return Column(self.name, "number", lookup[self.values])
@@ -103,7 +108,7 @@ class Column:
         factor = self.as_factor()
         wrong = factor._first_level_not(lambda level: level.lower() in _TRUTH)
         if wrong is not None:
-            raise ValueError(f"column '{self.name}' holds '{shorten(wrong)}' where true or false is needed")
+            raise ValueError(f"column {quoted(self.name)} holds {quoted(wrong)} where true or false is needed")
         lookup = np.array([*(_TRUTH.get(level.lower(), -1) for level in factor.levels), -1], dtype=np.int8)
         return Column(self.name, "boolean", lookup[factor.values])
 
@@ -158,7 +163,7 @@ class Table:
             return self.columns[name]
         near = suggestion(name, self.columns)
         near += " Its" if near else "; its"
-        raise ValueError(f"{self.source} has no column '{shorten(name)}'{near} columns: {listing(self.columns, 20)}.")
+        raise ValueError(f"{self.source} has no column {quoted(name)}{near} columns: {listing(self.columns, 20)}.")
 
     def take(self, rows: Array) -> Table:
         """The rows of a boolean mask (n_rows,) or of an index array."""
@@ -230,7 +235,11 @@ def from_frame(data: Any, source: str = "data frame") -> Table:
     import narwhals as nw
 
     if isinstance(data, Mapping):
-        columns = [_column_from_array(str(name), values) for name, values in data.items()]
+        series = {str(name): nw.from_native(v, series_only=True, pass_through=True) for name, v in data.items()}
+        columns = [
+            _column_from_series(name, v) if isinstance(v, nw.Series) else _column_from_array(name, v)
+            for name, v in series.items()
+        ]
     else:
         names = [str(name) for name in getattr(data, "columns", ())] if hasattr(data, "iloc") else []
         _refuse_duplicates(names, source)  # pandas allows them, and narwhals would speak of its own terms
@@ -241,14 +250,14 @@ def from_frame(data: Any, source: str = "data frame") -> Table:
                 f"a table is needed (pandas, polars, pyarrow, a dict of arrays), not {type(data).__name__}"
             ) from None
         frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
-        columns = [_column_from_series(str(name), frame[name]) for name in frame.columns]
+        columns = [_column_from_series(str(series.name), series) for series in frame.iter_columns()]
     _refuse_duplicates([column.name for column in columns], source)
     lengths = {column.name: len(column.values) for column in columns}
     if len(set(lengths.values())) > 1:
         short, long = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
         raise ValueError(
-            f"the columns of a table have equal lengths, but '{short}' has {lengths[short]} rows and "
-            f"'{long}' has {lengths[long]}"
+            f"the columns of a table have equal lengths, but {quoted(short)} has {lengths[short]} rows and "
+            f"{quoted(long)} has {lengths[long]}"
         )
     return Table({c.name: c for c in columns}, next(iter(lengths.values()), 0), source)
 
@@ -257,13 +266,13 @@ def _refuse_duplicates(names: Sequence[str], source: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"{source} has more than one column named '{name}'; rename all but one of them")
+            raise ValueError(f"{source} has more than one column named {quoted(name)}; rename all but one of them")
         seen.add(name)
 
 
 def _unreadable(name: str, held: str) -> ValueError:
     return ValueError(
-        f"column '{name}' holds {held}, which a model cannot use; convert it to numbers or text, or leave it out"
+        f"column {quoted(name)} holds {held}, which a model cannot use; convert it to numbers or text, or leave it out"
     )
 
 
@@ -319,7 +328,7 @@ def _column_from_pandas_category(name: str, series: Any) -> Column:
 def _column_from_array(name: str, values: Any, boolean: bool = False) -> Column:
     array = np.asarray(values)
     if array.ndim != 1:
-        raise ValueError(f"column '{name}' has {array.ndim} dimensions; a column has one")
+        raise ValueError(f"column {quoted(name)} has {array.ndim} dimensions; a column has one")
     if boolean or array.dtype.kind == "b":
         return Column(name, "boolean", array.astype(np.int8))
     if array.dtype.kind in "iuf":

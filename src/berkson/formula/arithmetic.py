@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from berkson.formula.errors import FormulaError
 from berkson.formula.syntax import INTERACTION, Call, Chain, Name, Negative, Node, Number, Power, columns_of
-from berkson.table import shorten
+from berkson.table import quoted, shorten
 
 F64 = npt.NDArray[np.float64]
 
@@ -60,12 +60,12 @@ def _check(node: Node) -> None:
             raise FormulaError(f"{node.function} at position {node.position} takes one argument and no options")
         _check(node.arguments[0])
     else:
-        raise FormulaError(f"'{shorten(node)}' at position {node.position} is not arithmetic on columns")
+        raise FormulaError(f"{quoted(node)} at position {node.position} is not arithmetic on columns")
 
 
 def unknown_function(call: Call) -> FormulaError:
     known = "C, cbind (on the left), " + ", ".join(FUNCTIONS)
-    return FormulaError(f"unknown function '{shorten(call.function)}' at position {call.position}; there are {known}")
+    return FormulaError(f"unknown function {quoted(call.function)} at position {call.position}; there are {known}")
 
 
 def evaluate(node: Node, column: Callable[[str], F64]) -> F64:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from berkson.formula.errors import FormulaError, UnseenLevelError
 from berkson.formula.syntax import Node
 from berkson.formula.terms import Term
-from berkson.table import Column, Kind, listing, shorten
+from berkson.table import Column, Kind, listing, quoted, shorten
 
 Array = npt.NDArray[Any]
 
@@ -162,7 +162,7 @@ def codes_into(
         if wrong.any():
             level = factor.levels[factor.values[np.argmax(wrong)]]
             raise UnseenLevelError(
-                f"column '{column.name}' holds level '{shorten(level)}', which the model has not seen (its levels: "
+                f"column {quoted(column.name)} holds level {quoted(level)}, which the model has not seen (its levels: "
                 f"{listing(levels)}); leave out those rows, or fit a model on data that have the level"
             )
         codes[unseen] = -1

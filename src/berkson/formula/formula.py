@@ -8,7 +8,7 @@ from berkson.formula.errors import FormulaError
 from berkson.formula.parser import parse_sides
 from berkson.formula.syntax import PRODUCT, Call, Chain, Name, Node, columns_of, has_dot
 from berkson.formula.terms import Expansion, expand
-from berkson.table import shorten
+from berkson.table import quoted
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ def _response(left: Node) -> Response:
         if isinstance(first, Name) and isinstance(second, Name):
             return _counts(first, second, "failures")
     raise FormulaError(
-        f"'{shorten(left)}' cannot be a response; write the name of a column, successes / trials, or "
+        f"{quoted(left)} cannot be a response; write the name of a column, successes / trials, or "
         "cbind(successes, failures), and transform columns beforehand"
     )
 
 
 def _counts(first: Name, second: Name, meaning: str) -> Response:
     if first.column == second.column:
-        raise FormulaError(f"the response names column '{first.column}' twice; name successes and {meaning}")
+        raise FormulaError(f"the response names column {quoted(first.column)} twice; name successes and {meaning}")
     return Response((first.column, second.column), meaning)
 
 
@@ -95,4 +95,4 @@ def _refuse_response_on_right(formula: Formula) -> None:
     known = formula.response.columns[1:] if formula.response.second == "trials" else ()
     for column, position in formula.columns.items():
         if column in formula.response.columns and column not in known:
-            raise FormulaError(f"the response '{column}' stands on the right of ~ too, at position {position}")
+            raise FormulaError(f"the response {quoted(column)} stands on the right of ~ too, at position {position}")

@@ -13,7 +13,7 @@ from berkson.formula.outcome import learn_outcome, level_named, unused_note
 from berkson.formula.schema import Schema
 from berkson.formula.syntax import Call, Name, Node, columns_of
 from berkson.formula.terms import Expansion
-from berkson.table import Column, Kind, Table, shorten
+from berkson.table import Column, Kind, Table, quoted, shorten
 
 _NUMERIC_TEXT = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
 _MANY_LEVELS = 50
@@ -33,17 +33,19 @@ def learn(formula: Formula | str, table: Table, *, event: object | None = None) 
         _require(table, name)
     expansion = formula.expand(tuple(name for name in table.columns if name not in outcome_columns))
     if not expansion.terms and not expansion.intercept:
-        raise FormulaError(f"'{shorten(formula)}' has neither terms nor an intercept; there is nothing to fit")
+        raise FormulaError(f"{quoted(formula)} has neither terms nor an intercept; there is nothing to fit")
     used = dict.fromkeys([*outcome_columns, *(c for term in expansion.terms for v in term for c in columns_of(v))])
     kinds = {name: table[name].kind for name in used}
     complete = _complete_rows(table, list(used))
+    if complete.n_rows == 0:
+        raise _no_complete_row(table, list(used))
     factors, notes = _factors(expansion, kinds, table, complete)
     outcome = None
     if formula.response is not None:
         outcome, more = learn_outcome(formula.response, complete, event)
         notes = (*more, *notes)
     elif event is not None:
-        raise FormulaError(f"event={event!r} is given, but '{shorten(formula)}' has no response")
+        raise FormulaError(f"event={quoted(event)} is given, but {quoted(formula)} has no response")
     schema = Schema(outcome, expansion.intercept, expansion.terms, kinds, factors, notes)
     _refuse_ambiguous_names(schema)
     return schema
@@ -64,6 +66,17 @@ def _complete_rows(table: Table, used: list[str]) -> Table:
     return part.take(~absent) if absent.any() else part
 
 
+def _no_complete_row(table: Table, used: list[str]) -> FormulaError:
+    absent = {name: int(np.count_nonzero(table[name].missing())) for name in used}
+    most = max(used, key=absent.__getitem__, default=None)
+    if most is None or table.n_rows == 0:
+        return FormulaError(f"{table.source} has no rows")
+    return FormulaError(
+        f"every row of {table.source} misses a value that the formula needs: column {quoted(most)} is missing in "
+        f"{absent[most]} of {table.n_rows} rows; leave it out or fill it in"
+    )
+
+
 def _factors(
     expansion: Expansion, kinds: dict[str, Kind], table: Table, complete: Table
 ) -> tuple[dict[Node, Factor], tuple[str, ...]]:
@@ -76,7 +89,7 @@ def _factors(
             for name in columns:
                 if kinds[name] == "factor":
                     raise FormulaError(
-                        f"{shorten(variable)} needs numbers, and column '{name}' is a factor; use it by its name"
+                        f"{shorten(variable)} needs numbers, and column {quoted(name)} is a factor; use it by its name"
                     )
             continue
         (name,) = columns
@@ -93,9 +106,10 @@ def _factor(column: Column, complete: Column, wanted: str | None) -> Factor:
     occurs = np.bincount(coded.values, minlength=len(coded.levels)) > 0
     levels = tuple(level for level, present in zip(coded.levels, occurs, strict=True) if present)
     if len(levels) < 2:
-        only = f"only level '{levels[0]}'" if levels else "no level"
+        only = f"only level {quoted(levels[0])}" if levels else "no level"
         raise FormulaError(
-            f"column '{column.name}' has {only} in the rows without missing values and explains nothing; leave it out"
+            f"column {quoted(column.name)} has {only} in the rows without missing values, which explains "
+            "nothing; leave it out"
         )
     return Factor(levels, levels[0] if wanted is None else level_named(column.name, levels, wanted))
 
@@ -108,8 +122,8 @@ def _notes(column: Column, factor: Factor) -> list[str]:
         notes.append(unused_note(column.name, unused))
     if column.kind == "factor" and len(known) > _MANY_LEVELS and all(map(_NUMERIC_TEXT.fullmatch, known)):
         notes.append(
-            f"column '{column.name}' is text, though its {len(known)} levels all look like numbers: it is taken as a "
-            "factor; convert it to numbers if it is a measurement"
+            f"column {quoted(column.name)} is text, though its {len(known)} levels all look like numbers: it is taken "
+            "as a factor; convert it to numbers if it is a measurement"
         )
     return notes
 
@@ -118,5 +132,5 @@ def _refuse_ambiguous_names(schema: Schema) -> None:
     seen: set[str] = set()
     for name in schema.names:
         if name in seen:
-            raise FormulaError(f"two columns of the design would be named '{shorten(name)}'; rename the levels")
+            raise FormulaError(f"two columns of the design would be named {quoted(name)}; rename the levels")
         seen.add(name)

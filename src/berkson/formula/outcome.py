@@ -12,7 +12,7 @@ import numpy.typing as npt
 from berkson.formula.coding import codes_into
 from berkson.formula.errors import FormulaError
 from berkson.formula.formula import Response
-from berkson.table import Column, Kind, Table, listing, number_text, shorten, suggestion
+from berkson.table import Column, Kind, Table, listing, number_text, quoted, suggestion
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -53,7 +53,9 @@ def learn_outcome(response: Response, complete: Table, event: object | None) -> 
         else:
             return _learn_levels(response, column, event)
     if event is not None:
-        raise FormulaError(f"event={event!r} names a level, but the response '{response}' has none: it is a share")
+        raise FormulaError(
+            f"event={quoted(event)} names a level, but the response {quoted(response)} has none: it is a share"
+        )
     return outcome, ()
 
 
@@ -71,32 +73,35 @@ def _is_fraction(column: Column) -> bool:
 
 def _measurement(column: Column) -> FormulaError:
     return FormulaError(
-        f"the response '{column.name}' looks like a measurement ({len(np.unique(column.values))} distinct numbers from "
-        f"{np.min(column.values):g} to {np.max(column.values):g}); a class, a share in [0, 1] or counts are needed"
+        f"the response {quoted(column.name)} looks like a measurement ({len(np.unique(column.values))} distinct "
+        f"numbers from {np.min(column.values):g} to {np.max(column.values):g}); a class, a share in [0, 1] or counts "
+        "are needed"
     )
 
 
 def _learn_levels(response: Response, column: Column, event: object | None) -> tuple[Outcome, tuple[str, ...]]:
     if column.kind == "number" and not np.all(np.isfinite(column.values)):
-        raise FormulaError(f"the response '{column.name}' has an infinite value; correct it or leave out the row")
+        raise FormulaError(f"the response {quoted(column.name)} has an infinite value; correct it or leave out the row")
     factor = column.as_factor()
     occurs = np.bincount(factor.values, minlength=len(factor.levels)) > 0
     levels = tuple(level for level, present in zip(factor.levels, occurs, strict=True) if present)
     if len(levels) < 2:
         only = f"holds only '{listing(levels)}'" if levels else "has no row"
-        raise FormulaError(f"the response '{column.name}' {only} among the rows without missing values; two are needed")
+        raise FormulaError(
+            f"the response {quoted(column.name)} {only} among the rows without missing values; two are needed"
+        )
     if column.kind == "number" and len(levels) > MAX_NUMBER_CLASSES:
         raise _measurement(column)
     if len(levels) > MAX_CLASSES:
         raise FormulaError(
-            f"the response '{column.name}' has {len(levels)} levels; {MAX_CLASSES} classes are the limit"
+            f"the response {quoted(column.name)} has {len(levels)} levels; {MAX_CLASSES} classes are the limit"
         )
     unused = [level for level in factor.levels if level not in levels] if column.kind == "factor" else []
     notes = (unused_note(column.name, unused),) if unused else ()
     if len(levels) > 2:
         if event is not None:
             raise FormulaError(
-                f"event={event!r} is for two classes, and the response '{column.name}' has {len(levels)}: "
+                f"event={quoted(event)} is for two classes, and the response {quoted(column.name)} has {len(levels)}: "
                 f"{listing(levels)}"
             )
         return Outcome("classes", response, levels), notes
@@ -107,7 +112,7 @@ def _learn_levels(response: Response, column: Column, event: object | None) -> t
 
 def unused_note(name: str, unused: list[str]) -> str:
     plural = "level" if len(unused) == 1 else "levels"
-    return f"column '{name}': {plural} {listing(unused)} left out, no row without missing values has it"
+    return f"column {quoted(name)}: {plural} {listing(unused)} left out, no row without missing values has it"
 
 
 def level_named(name: str, levels: tuple[str, ...], wanted: object) -> str:
@@ -120,7 +125,7 @@ def level_named(name: str, levels: tuple[str, ...], wanted: object) -> str:
     if text in levels:
         return text
     raise FormulaError(
-        f"column '{name}' has no level '{shorten(text)}'{suggestion(text, levels)}; its levels: {listing(levels)}"
+        f"column {quoted(name)} has no level {quoted(text)}{suggestion(text, levels)}; its levels: {listing(levels)}"
     )
 
 
@@ -129,13 +134,15 @@ def read_outcome(outcome: Outcome, kinds: Mapping[str, Kind], table: Table) -> t
     for name in outcome.response.columns:
         absent = int(np.count_nonzero(table[name].missing()))
         if absent:
-            raise ValueError(f"the response '{name}' is missing in {absent} rows; leave those rows out")
+            raise ValueError(f"the response {quoted(name)} is missing in {absent} rows; leave those rows out")
     if outcome.kind == "counts":
         return _counts(outcome, table)
     column = table[outcome.response.columns[0]]
     if outcome.kind == "fraction":
         shares = column.as_number().values.astype(np.float64, copy=False)
-        _refuse_rows(~((shares >= 0.0) & (shares <= 1.0)), f"the response '{column.name}' is not in [0, 1]", table)
+        _refuse_rows(
+            ~((shares >= 0.0) & (shares <= 1.0)), f"the response {quoted(column.name)} is not in [0, 1]", table
+        )
         return shares, None
     codes = codes_into(column, kinds[column.name], outcome.levels)
     return codes.astype(np.uint8 if len(outcome.levels) <= 256 else np.int32, copy=False), None
@@ -146,9 +153,11 @@ def _counts(outcome: Outcome, table: Table) -> tuple[F64, F64]:
     first, second = (table[name].as_number().values.astype(np.float64, copy=False) for name in outcome.response.columns)
     names = outcome.response.columns
     for name, values in zip(names, (first, second), strict=True):
-        _refuse_rows(~((values >= 0.0) & np.isfinite(values)), f"'{name}' is no count", table)
+        _refuse_rows(~((values >= 0.0) & np.isfinite(values)), f"{quoted(name)} is no count", table)
     trials = first + second if outcome.response.second == "failures" else second
-    _refuse_rows(first > trials, f"there are more successes ('{names[0]}') than trials ('{names[1]}')", table)
+    _refuse_rows(
+        first > trials, f"there are more successes ({quoted(names[0])}) than trials ({quoted(names[1])})", table
+    )
     return np.divide(first, trials, out=np.zeros(len(first)), where=trials > 0.0), trials
 
 

@@ -26,7 +26,7 @@ from berkson.formula.syntax import (
     Power,
     Text,
 )
-from berkson.table import shorten
+from berkson.table import quoted
 
 MAX_LENGTH = 10_000
 MAX_DEPTH = 50  # of parentheses, signs and exponents inside one another: at most 750 frames of Python's stack
@@ -76,7 +76,7 @@ def parse_sides(text: str) -> tuple[Node | None, Node]:
     """The trees left (None where there is nothing) and right of `~`."""
     parser = _Parser(tokens_of(text))
     if not any(token.kind == "operator" and token.text == "~" for token in parser.tokens):
-        raise FormulaError(f"a formula has the form 'y ~ a + b', and there is no ~ in '{shorten(text)}'")
+        raise FormulaError(f"a formula has the form 'y ~ a + b', and there is no ~ in {quoted(text)}")
     left = None if parser.sees("~") else parser.chain(SUM)
     parser.expect("~", "")
     if parser.now.kind == "end":
@@ -124,7 +124,7 @@ class _Parser:
             raise FormulaError(f"an operator is needed at position {self.now.position}, not {self.shown()}")
 
     def shown(self) -> str:
-        return self.now.text if self.now.kind == "end" else f"'{shorten(self.now.text)}'"
+        return self.now.text if self.now.kind == "end" else quoted(self.now.text)
 
     def chain(self, strength: int) -> Node:
         """Operands of one strength, from left to right."""

@@ -17,7 +17,7 @@ from berkson.formula.parser import MAX_LENGTH, parse_variable
 from berkson.formula.schema import Schema
 from berkson.formula.syntax import Call, Name, Node, columns_of
 from berkson.formula.terms import MAX_TERMS, Term
-from berkson.table import Kind, shorten
+from berkson.table import Kind, quoted, shorten
 
 _KEYS = ("response", "intercept", "terms", "columns", "factors", "notes")
 _MAX_TEXT = 100_000  # characters of a name or level
@@ -82,7 +82,7 @@ def _kinds(data: Any) -> dict[str, Kind]:
     kinds: dict[str, Kind] = {}
     for name, kind in _mapping(data, "'columns'").items():
         if kind not in get_args(Kind):
-            raise FormulaError(f"the kind of column '{shorten(name)}' is none of {', '.join(get_args(Kind))}")
+            raise FormulaError(f"the kind of column {quoted(name)} is none of {', '.join(get_args(Kind))}")
         kinds[name] = kind
     return kinds
 
@@ -102,22 +102,22 @@ def _variable(data: Any) -> Node:
         if node.function != "C":
             arithmetic.check(node)
         elif len(node.arguments) != 1 or not isinstance(node.arguments[0], Name) or node.options:
-            raise FormulaError(f"'{shorten(text)}' is no variable")
+            raise FormulaError(f"{quoted(text)} is no variable")
     elif not isinstance(node, Name):
-        raise FormulaError(f"'{shorten(text)}' is no variable")
+        raise FormulaError(f"{quoted(text)} is no variable")
     if str(node) != text:
-        raise FormulaError(f"'{shorten(text)}' is not written as '{shorten(str(node))}'")
+        raise FormulaError(f"{quoted(text)} is not written as '{shorten(str(node))}'")
     return node
 
 
 def _factors(data: Any, terms: tuple[Term, ...], kinds: Mapping[str, Kind]) -> dict[Node, Factor]:
     factors: dict[Node, Factor] = {}
     for text, value in _mapping(data, "'factors'").items():
-        saved = _mapping(value, f"the factor '{shorten(text)}'", ("levels", "reference"))
-        levels = _levels(saved["levels"], f"the levels of '{shorten(text)}'")
+        saved = _mapping(value, f"the factor {quoted(text)}", ("levels", "reference"))
+        levels = _levels(saved["levels"], f"the levels of {quoted(text)}")
         reference = _text(saved["reference"], "a reference")
         if len(levels) < 2 or reference not in levels:
-            raise FormulaError(f"the factor '{shorten(text)}' has fewer than two levels, or a reference that is none")
+            raise FormulaError(f"the factor {quoted(text)} has fewer than two levels, or a reference that is none")
         factors[_variable(text)] = Factor(levels, reference)
     categorical = {v for term in terms for v in term if _is_categorical(v, kinds)}
     if categorical != set(factors):
@@ -128,10 +128,10 @@ def _factors(data: Any, terms: tuple[Term, ...], kinds: Mapping[str, Kind]) -> d
 def _is_categorical(variable: Node, kinds: Mapping[str, Kind]) -> bool:
     columns = columns_of(variable)
     if any(name not in kinds for name in columns):
-        raise FormulaError(f"'columns' lack one that '{shorten(variable)}' names")
+        raise FormulaError(f"'columns' lack one that {quoted(variable)} names")
     if isinstance(variable, Call):
         if variable.function != "C" and any(kinds[name] == "factor" for name in columns):
-            raise FormulaError(f"'{shorten(variable)}' needs numbers")
+            raise FormulaError(f"{quoted(variable)} needs numbers")
         return variable.function == "C"
     return any(kinds[name] != "number" for name in columns)
 
@@ -160,7 +160,7 @@ def _mapping(data: Any, what: str, keys: tuple[str, ...] | None = None) -> dict[
         raise FormulaError(f"{what} is no mapping of names")
     if keys is not None and set(data) != set(keys):
         odd = sorted(set(data) ^ set(keys))[0]
-        raise FormulaError(f"{what} {'lacks' if odd in keys else 'has an unknown'} key '{shorten(odd)}'")
+        raise FormulaError(f"{what} {'lacks' if odd in keys else 'has an unknown'} key {quoted(odd)}")
     if len(data) > MAX_COLUMNS:
         raise FormulaError(f"{what} has more than {MAX_COLUMNS} entries")
     return data

@@ -15,7 +15,7 @@ from berkson.formula.coding import Factor, Product, cell_columns, code, codes_in
 from berkson.formula.outcome import Outcome, read_outcome
 from berkson.formula.syntax import Call, Name, Node, Text, columns_of
 from berkson.formula.terms import Term
-from berkson.table import Column, Kind, Table, shorten
+from berkson.table import Column, Kind, Table, quoted, shorten
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -141,7 +141,7 @@ class Schema:
         (leave out the rows of `missing`) or is not what was learned, UnseenLevelError for a class not seen.
         """
         if self.outcome is None:
-            raise ValueError(f"the formula '{shorten(self)}' has no response")
+            raise ValueError(f"the formula {quoted(self)} has no response")
         return read_outcome(self.outcome, self.kinds, table)
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from berkson.formula import arithmetic
 from berkson.formula.errors import FormulaError
 from berkson.formula.syntax import SUM, Call, Chain, Dot, Name, Node, Number, Power, Text
-from berkson.table import shorten
+from berkson.table import quoted, shorten
 
 MAX_TERMS = 10_000
 MAX_EXPONENT = 10
@@ -85,7 +85,7 @@ class _Algebra:
             return self.power(node)
         if isinstance(node, Chain):
             return self.sum(node) if node.strength == SUM else self.product(node)
-        raise FormulaError(f"'{shorten(node)}' at position {node.position} is no term; arithmetic stands in I()")
+        raise FormulaError(f"{quoted(node)} at position {node.position} is no term; arithmetic stands in I()")
 
     def variable(self, node: Node) -> _Terms:
         return _Terms({self.bits.setdefault(node, 1 << len(self.bits)): None})
@@ -115,13 +115,16 @@ class _Algebra:
         column = node.arguments[0].column
         for option, value in node.options:
             if option != "ref":
-                raise FormulaError(f"C at position {node.position} has no option '{option}'; there is ref=\"level\"")
+                raise FormulaError(
+                    f'C at position {node.position} has no option {quoted(option)}; there is ref="level"'
+                )
             level = value.value if isinstance(value, Text) else _signed_number(value)
             if level is None:
                 raise FormulaError(f'ref={shorten(value)} at position {value.position} is no level; write ref="level"')
             if self.references.setdefault(column, level) != level:
                 raise FormulaError(
-                    f"C({node.arguments[0]}) is given two references, '{self.references[column]}' and '{level}'"
+                    f"C({node.arguments[0]}) is given two references, {quoted(self.references[column])} and "
+                    f"{quoted(level)}"
                 )
         return Call("C", node.arguments)
 
@@ -138,7 +141,7 @@ class _Algebra:
             for term in part.terms:
                 if term not in total.terms and self.others is not None:
                     raise FormulaError(
-                        f"'{shorten(operand)}' at position {operand.position} is taken away, but is not among the terms"
+                        f"{quoted(operand)} at position {operand.position} is taken away, but is not among the terms"
                     )
                 total.terms.pop(term, None)
         return total
@@ -149,7 +152,7 @@ class _Algebra:
         for operator, operand in node.items:
             if operator == "/":
                 raise FormulaError(
-                    f"'/' before '{shorten(operand)}' at position {operand.position} is no operator of terms; "
+                    f"'/' before {quoted(operand)} at position {operand.position} is no operator of terms; "
                     "write a + a:b for b within a, or I(a/b) for a quotient"
                 )
             part = self.factor(operand)
@@ -163,7 +166,7 @@ class _Algebra:
         times = int(exponent.value) if isinstance(exponent, Number) and exponent.value.is_integer() else 0
         if not 1 <= times <= MAX_EXPONENT:
             raise FormulaError(
-                f"the exponent '{shorten(exponent)}' at position {exponent.position} is no whole number from 1 to "
+                f"the exponent {quoted(exponent)} at position {exponent.position} is no whole number from 1 to "
                 f"{MAX_EXPONENT}; for a power of numbers use I({shorten(node)})"
             )
         base = self.factor(node.base)
@@ -176,7 +179,7 @@ class _Algebra:
         part = self.expand(node)
         if part.intercept is not None:
             raise FormulaError(
-                f"'{shorten(node)}' at position {node.position} has a 0 or 1 inside a product; they stand in sums"
+                f"{quoted(node)} at position {node.position} has a 0 or 1 inside a product; they stand in sums"
             )
         return part
 
