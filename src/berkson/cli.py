@@ -226,7 +226,7 @@ def _fit(argv: Sequence[str]) -> int:
     from berkson.formula import parse
     from berkson.formula.syntax import Name
     from berkson.model import fit_table
-    from berkson.model_file import save
+    from berkson.model_file import save, to_dict
 
     formula = parse(args.formula if args.target is None else f"{Name(args.target)} ~ .")
     table = _read(args, _columns(formula, args))
@@ -246,7 +246,8 @@ def _fit(argv: Sequence[str]) -> int:
     if args.json:
         from berkson.report.record import record
 
-        print(json.dumps(record(model, result), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
+        data = {**to_dict(model), **record(model, result)}
+        print(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
     elif not args.quiet:
         from berkson.report.summary import summary
 
@@ -372,9 +373,9 @@ def _dispatch(argv: Sequence[str]) -> int:
     if command in ("-h", "--help", "help"):
         print(_USAGE, end="")
     elif command == "--version":
-        import berkson
+        from importlib.metadata import version
 
-        print(f"berkson {berkson.__version__}")
+        print(f"berkson {version('berkson')}")
     else:
         kind = "option" if command.startswith("-") else "command"
         known = ["--help", "--version"] if kind == "option" else list(_COMMANDS)

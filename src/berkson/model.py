@@ -168,7 +168,7 @@ def fit_table(
     weights, offset : columns (an offset is for two classes); `.` in a formula does not stand for them.
     Raises ValueError (FormulaError, InputError), one sentence, where there is nothing to fit.
     """
-    import berkson
+    from importlib.metadata import version
 
     formula = parse(formula) if isinstance(formula, str) else formula
     if formula.response is None:
@@ -185,7 +185,7 @@ def fit_table(
     result = fit(problem, tol=tol, max_iterations=max_iterations)
     proof = proof_of(result.certificate, problem)
     coef, intercept = result.coef, result.intercept
-    model = Model(str(formula), schema, coef, intercept, strength, weights, offset, rows, proof, berkson.__version__)
+    model = Model(str(formula), schema, coef, intercept, strength, weights, offset, rows, proof, version("berkson"))
     return model, result
 
 

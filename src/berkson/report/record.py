@@ -6,12 +6,11 @@ from typing import Any
 
 from berkson.fit import Fit
 from berkson.model import Model
-from berkson.model_file import to_dict
 from berkson.report.statistics import statistics
 
 
 def record(model: Model, result: Fit) -> dict[str, Any]:
-    """The saved model's data, how it was fitted (`solver`) and, for an unpenalised fit, its `statistics`."""
+    """How a model was fitted (`solver`) and, for an unpenalised fit, its `statistics` (else None)."""
     info = result.info
     solver = {
         "name": info.solver,
@@ -32,4 +31,4 @@ def record(model: Model, result: Fit) -> dict[str, Any]:
             "null_deviance": fitted.null_deviance,
             "explained": fitted.explained,
         }
-    return {**to_dict(model), "solver": solver, "statistics": found}
+    return {"solver": solver, "statistics": found}

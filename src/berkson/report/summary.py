@@ -126,11 +126,14 @@ class _Coefficients:
         coef = np.column_stack([model.coef, model.intercept])
         self.coef = coef[k] if against is None else coef[k] - coef[against]
         self.aliased = {alias.column: alias for alias in result.certificate.rank.aliased}
+        separation = result.certificate.separation
+        self.separated = separation is not None and separation.kind == "complete"
         self.signs = _infinite_signs(result.certificate, k, against)
 
     def rows(self) -> Iterator[Row]:
         if self.model.schema.intercept:
-            yield self.row("(Intercept)", len(self.coef) - 1, "odds where all else is 0")
+            where = "0 or at its reference" if self.model.schema.factors else "0"
+            yield self.row("(Intercept)", len(self.coef) - 1, f"odds where all else is {where}")
         for item in self.model.schema.products:
             if len(item.factors) == 1 and not item.numbers:
                 yield from self.factor(item)
@@ -160,6 +163,8 @@ class _Coefficients:
             sign = self.signs[j]
             shown = {1: ("+inf", "inf"), -1: ("-inf", "0"), 0: ("±inf", "0 or inf")}[sign]
             return Row(name, shown, "no finite estimate", "bad")
+        if self.separated:
+            return Row(name, ("-", "-"), "no estimate, separated", "quiet")
         value = float(self.coef[j])
         return Row(name, (significant(value), exponential(value)), remark)
 
