@@ -96,8 +96,9 @@ def _codings(bits: Mapping[Node, int], known: set[int]) -> Iterator[tuple[tuple[
     new = [space for space in sorted(spaces, key=int.bit_count) if space not in known]
     known.update(new)
     full = {v for v, bit in bits.items() if whole ^ bit in new}
-    rest = sum(bit for v, bit in bits.items() if v not in full)
-    if len(new) == 2 ** len(full) and all(space & rest == rest for space in new):
+    # What is known holds the subsets of its members, so every new space holds all factors that are not full, and new
+    # spaces as many as the product of the others in full has are that product.
+    if len(new) == 2 ** len(full):
         yield tuple((v, v in full) for v in bits)
     else:
         yield from (tuple((v, False) for v, bit in bits.items() if space & bit) for space in new)
