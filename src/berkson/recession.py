@@ -28,14 +28,15 @@ F64 = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
-STRICT = 1e-11  # margin of a row, relative to the lengths of row and direction, that rounding can bring about
-GAIN = 1e-8  # relative margin from which a pair counts as separated
+STRICT = 1e-12  # margin of a row, relative to the lengths of row and direction, that rounding can bring about
+GAIN = 1e-11  # relative margin from which a pair counts as separated
+RANK = 1e-10  # relative size of what the pairs left still ask of a direction, below which it is rounding
 TOUCHED = (0.0, 1e-9, 1e-8, 1e-7, 1e-6)  # relative margins tried as those of constraints that a solution touches
 NOTHING = 1e-9  # of the largest cost: optimum of a programme that has nothing to gain
 EVERY_PAIR = 2_000  # pairs that are all in the working set from the start
 ROUNDS = 60  # programmes for one direction; each adds the worst violations of all rows
 CELLS = 30_000_000  # of a working set's matrix: beyond it the question is given up
-SPARSE_CELLS = 2_000_000  # of the programme for a direction with few columns
+SPARSE_CELLS = 100_000  # of the programme for a direction with few columns
 REWEIGHTED = 3  # programmes for it
 BLOCK = 1 << 17  # cells of a block of rows that are standardised at a time
 
@@ -309,7 +310,7 @@ def free_directions(work: WorkingSet, left: Flags) -> tuple[F64, F64]:
         worst = _Worst(max(10, len(basis)))
         for part, margins in labelled.margins(basis):
             off = np.abs(margins).max(axis=1)
-            worst.look(part.start, np.where(held[part] & (off > GAIN), -off, 0.0))
+            worst.look(part.start, np.where(held[part] & (off > RANK), -off, 0.0))
         if len(worst.index) == 0:
             break
         rows, before = np.vstack([rows, labelled.constraints(worst.index, worst.against)]), len(basis)
@@ -323,7 +324,7 @@ def _null_space(rows: F64) -> F64:
     if len(rows) == 0:
         return np.eye(rows.shape[1])
     _, values, vectors = np.linalg.svd(np.linalg.qr(rows, mode="r"), full_matrices=True)
-    rank = int((values > 1e-10 * values[0]).sum()) if values[0] > 0 else 0
+    rank = int((values > RANK * values[0]).sum()) if values[0] > 0 else 0
     return np.asarray(vectors[rank:], dtype=np.float64)
 
 
@@ -395,4 +396,4 @@ def _independent(rows: F64) -> F64:
     if len(rows) == 0:
         return rows
     _, values, vectors = np.linalg.svd(np.linalg.qr(rows, mode="r"), full_matrices=False)
-    return np.asarray(vectors[values > 1e-10 * values[0]], dtype=np.float64)
+    return np.asarray(vectors[values > RANK * values[0]], dtype=np.float64)

@@ -76,8 +76,8 @@ def find_separation(problem: Problem, kept: npt.NDArray[np.intp] | None) -> Sepa
     kept : positions among (columns, constant) of the coefficients that are estimated, of full rank; None: all.
 
     Rows of zero weight do not count, offsets do not matter.  A separation that is returned has been checked by the sign
-    of every row's margin, to 1e-11 of the lengths of row and direction (columns standardised); margins below 1e-8 count
-    as zero.  Costs a few linear programmes on a part of the rows and a few readings of X, which is not copied.
+    of every row's margin, to 1e-12 of the lengths of row and direction (columns standardised); margins below 1e-11
+    count as zero.  Costs a few linear programmes on a part of the rows and a few readings of X, which is not copied.
     """
     labelled = label(problem, kept)
     try:
@@ -86,6 +86,8 @@ def find_separation(problem: Problem, kept: npt.NDArray[np.intp] | None) -> Sepa
         if not total.any():
             return None
         basis, held = free_directions(work, left)
+        if len(basis) == 0:  # what is left is zero to rounding only: of the directions, `total` is the one sure
+            basis = total[None, :] / np.linalg.norm(total)
     except UndecidedError:
         return None
     overlap: Flags = np.asarray(left.any(axis=1))
@@ -177,7 +179,7 @@ def _infinite(
 
 
 def _sign(work: WorkingSet, total: F64, function: F64) -> int:
-    """The sign that a coefficient has all over the cone: of `total`, which lies inside it, unless the other is found."""
+    """The sign that a coefficient has all over the cone: that of `total`, which lies inside, if the other is not found."""
     here = float(function @ total)
     if abs(here) <= ZERO * float(np.abs(function) @ np.abs(total)):
         return 0
