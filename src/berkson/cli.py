@@ -142,7 +142,7 @@ def _nearest(word: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches
 
     found = get_close_matches(word[:100], known, n=1)
-    return f", did you mean '{found[0]}'?" if found else ""
+    return f" (did you mean '{found[0]}'?)" if found else ""
 
 
 def _fit_parser() -> _Parser:
@@ -229,6 +229,7 @@ def _fit(argv: Sequence[str]) -> int:
     from berkson.model_file import save, to_dict
 
     formula = parse(args.formula if args.target is None else f"{Name(args.target)} ~ .")
+    path = None if args.no_save else _writable(args.save or _default_path(args.file))
     table = _read(args, _columns(formula, args))
     with stage(f"fitting {formula.response}", args.quiet):
         model, result = fit_table(
@@ -242,7 +243,6 @@ def _fit(argv: Sequence[str]) -> int:
             tol=args.tol,
             max_iterations=args.max_iter,
         )
-    path = None if args.no_save else args.save or _default_path(args.file)
     if args.json:
         from berkson.report.record import record
 
@@ -264,16 +264,17 @@ def _predict(argv: Sequence[str]) -> int:
     from berkson.model_file import load, replacing
     from berkson.report.predictions import predict
 
+    output = None if args.output is None else _writable(args.output)
     model = load(args.model)
     table = _read(args, model.predictors)
     with stage(f"predicting {len(model.schema.names)} columns"):
         found = predict(model, table, args.kind)
     if not model.proof.certified:
         _say(f"note: the model is not certified ({model.proof.status})")
-    if args.output is None:
+    if output is None:
         found.write(sys.stdout)
     else:
-        with replacing(args.output) as file:
+        with replacing(output) as file:
             found.write(file)
     if found.empty:
         _say(f"note: {found.empty:,} of {table.n_rows:,} rows have a missing value, and an empty prediction")
@@ -325,6 +326,15 @@ def _default_path(file: str) -> str:
     return (name.rpartition(".")[0] or name) + ".model.json"
 
 
+def _writable(path: str) -> str:
+    """The path of a file to be written, looked at before any work is done."""
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a directory; name a file in it")
+    if not Path(path).parent.is_dir():
+        raise ValueError(f"there is no directory {Path(path).parent}; make it first")
+    return path
+
+
 def _say(sentence: str) -> None:
     print(f"berkson: {clean(sentence)}", file=sys.stderr)
 
@@ -351,7 +361,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:
-        _say(f"{error.filename or 'a file'} cannot be written or read: {error.strerror or error}")
+        _say(f"{error.filename or 'standard output'} cannot be written: {error.strerror or error}")
     except MemoryError:
         _say("there is not enough memory for this table")
     except ValueError as error:
@@ -368,6 +378,7 @@ def _dispatch(argv: Sequence[str]) -> int:
         import warnings
 
         with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".* encountered in ")  # of NumPy: the certificate is what counts
             warnings.showwarning = _show_warning
             return _COMMANDS[command](rest)
     if command in ("-h", "--help", "help"):

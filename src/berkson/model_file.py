@@ -85,15 +85,17 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[TextIO]:
     """A text file that takes its place at the end, whole; if anything goes wrong before, the old one stays."""
     target = Path(path)
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    with draft.open("x", encoding="utf-8", newline="") as file:
-        try:
+    try:
+        with draft.open("x", encoding="utf-8", newline="") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            os.replace(draft, target)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        os.replace(draft, target)
+    except BaseException as error:
+        draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (str(draft), None):
+            raise OSError(error.errno, error.strerror, str(target)) from None
+        raise
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
