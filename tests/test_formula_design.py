@@ -119,7 +119,7 @@ def cells() -> pd.DataFrame:
     return frame
 
 
-# names(model.matrix(formula)) in R 4 is in each comment, `aY` for our a[y]
+# By hand from R's rules; the comments are colnames(model.matrix(formula)) as R writes them, `ay` for our a[y].
 R_CASES = {
     "~ a": ["a[y]", "a[z]"],  # (Intercept) ay az
     "~ 0 + a": ["a[x]", "a[y]", "a[z]"],  # ax ay az
