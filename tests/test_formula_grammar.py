@@ -17,7 +17,7 @@ def terms(text: str, others: tuple[str, ...] = ()) -> str:
     return " + ".join([str(int(expansion.intercept)), *(":".join(map(str, term)) for term in expansion.terms)])
 
 
-# By hand from the rules of R's terms(): the intercept in front, then term.labels (C(g) is written without its ref here).
+# By hand from the rules of R's terms(): the intercept in front, then term.labels (C(g) without its ref).
 EXPANSIONS = {
     "y ~ 1": "1",
     "y ~ a": "1 + a",
