@@ -286,7 +286,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=4)
         if self.penalty == "l2" and self.l1_ratio != 0:
             warnings.warn(
-                f"Inconsistent values: penalty='l2' with l1_ratio={self.l1_ratio}: the ridge is fitted", stacklevel=4
+                f"Inconsistent values: penalty=l2 with l1_ratio={self.l1_ratio}: the ridge is fitted", stacklevel=4
             )
 
     def _table(self, X: Any, *, reset: bool) -> Array:
@@ -361,12 +361,12 @@ def _label_vector(estimator: BaseEstimator, X: Array, y: Any) -> Array:
     if type(y) is not np.ndarray or y.ndim != 1:
         if y is None:
             raise InputError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
-        if len(shape := np.shape(y)) == 2 and shape[1] > 1:
+        try:
+            y = column_or_1d(y, warn=True)
+        except ValueError as error:
             raise InputError(
-                f"y should be a 1d array, got an array of shape {shape} instead: give one label a row (for counts, "
-                "successes / trials as y and trials as sample_weight)"
-            )
-        y = column_or_1d(y, warn=True)
+                f"{error} Give one label a row (for counts, successes / trials as y and trials as sample_weight)."
+            ) from None
     if len(y) != len(X):
         check_consistent_length(X, y)
     return y  # type: ignore[no-any-return]
