@@ -164,7 +164,8 @@ def _log_sum(eta: Array) -> Array:
     largest = eta[rows, top][:, None]
     others = exp(eta - largest)
     others[rows, top] = others[rows, top] * 0
-    return largest + log1p(others.sum(axis=1))[:, None]
+    total: Array = largest + log1p(others.sum(axis=1))[:, None]
+    return total
 
 
 def _solve(matrix: Array, right: Array) -> Array:
