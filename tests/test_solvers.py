@@ -293,10 +293,12 @@ def test_a_warm_start_at_the_optimum_stays(monkeypatch: pytest.MonkeyPatch, name
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("times", [-30.0, 1e3, 1e6])
 @pytest.mark.parametrize("name", ["binary", "three classes ridge", "badly scaled"])
-def test_a_bad_start_is_overcome(monkeypatch: pytest.MonkeyPatch, name: str, solver: str) -> None:
+def test_a_bad_start_is_overcome(monkeypatch: pytest.MonkeyPatch, name: str, times: float, solver: str) -> None:
+    # 1e3: the same model, warm, on a table whose columns went from metres to kilometres
     problem, known = PROBLEMS[name](), best(name)
-    start = (known.coef.astype(float) * -30.0, known.intercept.astype(float) + 20.0)
+    start = (known.coef.astype(float) * times, known.intercept.astype(float) + 20.0)
     fitted = fit_by(monkeypatch, solver, problem, start=start)
     assert fitted.certificate.certified
     assert true_gap(problem, fitted, known) <= 1.001 * fitted.certificate.gap + ROUNDING * fitted.certificate.objective
