@@ -10,6 +10,7 @@ finite optimum if and only if no pair is (Albert and Anderson, Biometrika 71, 19
 programmes (Konis, Oxford thesis, 2007) over a working set of pairs: a solution is checked on all rows, and what it
 violates joins the set.  The set makes the programme a relaxation, so "nothing to gain" on it is so for all rows; a
 direction that is returned has been moved onto the constraints it touches, and its signs hold on every row to rounding.
+Programmes are stated in directions that make the columns uncorrelated, so nearly collinear columns do no harm.
 """
 
 from __future__ import annotations
@@ -28,16 +29,14 @@ F64 = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
-STRICT = 1e-12  # margin of a row, relative to the lengths of row and direction, that rounding can bring about
-GAIN = 1e-11  # relative margin from which a pair counts as separated
-RANK = 1e-10  # relative size of what the pairs left still ask of a direction, below which it is rounding
+STRICT = 1e-12  # least margin of a row, relative to the lengths of row and direction, that is not rounding
+TIMES_STRICT_GAIN, TIMES_STRICT_RANK = 10.0, 100.0  # what separates a pair; what a pair asks of a direction
+FLAT = 1e-13  # of the largest eigenvalue of the columns' correlations: directions flatter than that are not stretched
 TOUCHED = (0.0, 1e-9, 1e-8, 1e-7, 1e-6)  # relative margins tried as those of constraints that a solution touches
 NOTHING = 1e-9  # of the largest cost: optimum of a programme that has nothing to gain
 EVERY_PAIR = 2_000  # pairs that are all in the working set from the start
 ROUNDS = 60  # programmes for one direction; each adds the worst violations of all rows
 CELLS = 30_000_000  # of a working set's matrix: beyond it the question is given up
-SPARSE_CELLS = 100_000  # of the programme for a direction with few columns
-REWEIGHTED = 3  # programmes for it
 BLOCK = 1 << 17  # cells of a block of rows that are standardised at a time
 
 
@@ -52,12 +51,14 @@ class Labelled:
     design: Dense
     center: F64  # (p,)
     scale: F64  # (q,)
+    axes: F64  # (q, q) standardised columns' coefficients of a direction that is stated in uncorrelated ones
+    strict: float  # relative margin that is not rounding
     kept: Indices  # (q,) positions among (columns, constant)
     n_classes: int
     own: Array  # (n,) a class with a share in the row's label
     tied: Flags | None  # (n, K) further classes with a share
     used: Flags | None  # rows of positive weight; None: all
-    length: F64  # (n,) of standardised rows
+    length: F64  # (n,) of the rows in uncorrelated columns
 
     @property
     def columns(self) -> int:
@@ -79,7 +80,9 @@ class Labelled:
         return ask
 
     def margins(self, directions: F64) -> Iterator[tuple[slice, F64]]:
-        """(rows, (m, r, K) margins over the row's length) of directions (r, unknowns); 0 for rows that do not count."""
+        """(rows, (m, r, K) margins over the row's length) of directions (r, unknowns) on standardised columns.
+
+        Rows that do not count have margin 0."""
         r, M, p = len(directions), self.n_classes - 1, self.design.shape[1]
         coef = np.zeros((p + 1, r * M))
         coef[self.kept] = (directions.reshape(r * M, -1) / self.scale).T
@@ -106,25 +109,33 @@ class Labelled:
             toward = -ask[rows].astype(np.float64)
             toward[np.arange(len(rows)), self.own[rows]] += ask[rows].sum(axis=1)
             total += toward.T @ (self.rows(rows) / self.length[rows, None])
-        return total[1:].ravel()
+        return self.uncorrelate(total[1:].ravel())
 
     def rows(self, index: Indices) -> F64:
         """(m, q) standardised rows."""
         each = self.design.dense_rows(index, self.center)
         return each[:, self.kept] / self.scale
 
+    def standardise(self, directions: F64) -> F64:
+        """Directions (..., unknowns) in uncorrelated columns, on standardised ones."""
+        return np.asarray((directions.reshape(-1, self.columns) @ self.axes.T).reshape(directions.shape))
+
+    def uncorrelate(self, functions: F64) -> F64:
+        """Linear functions (..., unknowns) of a direction on standardised columns, of one in uncorrelated ones."""
+        return np.asarray((functions.reshape(-1, self.columns) @ self.axes).reshape(functions.shape))
+
     def constraints(self, index: Indices, against: Indices) -> F64:
-        """(m, unknowns): margins of pairs over the row's length as linear functions of a direction."""
-        z = self.rows(index) / self.length[index, None]
+        """(m, unknowns): margins of pairs as linear functions of a direction on standardised columns."""
+        z = self.rows(index)
         out = np.zeros((len(index), self.n_classes, self.columns))
         place = np.arange(len(index))
         out[place, self.own[index]] += z
         out[place, against] -= z
-        return out[:, 1:].reshape(len(index), -1)
+        return out[:, 1:].reshape(len(index), self.unknowns)
 
 
 def label(problem: Problem, kept: Indices | None) -> Labelled:
-    """The rows of a problem for the cone: two readings of X."""
+    """The rows of a problem for the cone: three readings of X."""
     design = Dense(problem.X)
     (n, p), y, K = design.shape, problem.y, problem.n_classes
     threads = threads_for(n * p)
@@ -133,10 +144,13 @@ def label(problem: Problem, kept: Indices | None) -> Labelled:
     spread = np.sqrt(variance if problem.intercept else variance + mean * mean)
     kept = np.arange(p + 1) if kept is None else np.asarray(kept, dtype=np.intp)
     scale = np.append(np.where(spread > 0, spread, 1.0), 1.0)[kept]
+    counted = None if problem.weight is None else (problem.weight > 0).astype(np.float64)
+    axes = _uncorrelated(design.gram(None, center, counted, threads)[np.ix_(kept, kept)] / (scale[:, None] * scale))
     metric = np.zeros((p + 1, p + 1))
-    metric[kept, kept] = 1.0 / (scale * scale)
-    length = np.sqrt(design.quadratic_form(None, center, metric, threads))
+    metric[np.ix_(kept, kept)] = (axes @ axes.T) / (scale[:, None] * scale)
+    length = np.sqrt(np.maximum(design.quadratic_form(None, center, metric, threads), 0.0))
     length[length == 0.0] = 1.0
+    strict = max(STRICT, 8.0 * float(np.finfo(np.float64).eps * np.linalg.norm(axes)))
     tied = None
     if y.dtype.kind == "f":
         tied = y > 0 if y.ndim == 2 else np.column_stack([y < 1, y > 0])
@@ -145,7 +159,15 @@ def label(problem: Problem, kept: Indices | None) -> Labelled:
     else:
         own = y
     used = None if problem.weight is None else problem.weight > 0
-    return Labelled(design, center, scale, kept, K, own, tied, used, length)
+    return Labelled(design, center, scale, axes, strict, kept, K, own, tied, used, length)
+
+
+def _uncorrelated(gram: F64) -> F64:
+    """The symmetric inverse root of the columns' correlations: axes' correlation axes = 1."""
+    size = np.sqrt(np.maximum(gram.diagonal(), np.finfo(np.float64).tiny))
+    values, vectors = np.linalg.eigh(gram / (size[:, None] * size))
+    root = np.sqrt(np.maximum(values, FLAT * max(1.0, values[-1])))
+    return np.asarray((vectors / root) @ vectors.T)
 
 
 class WorkingSet:
@@ -172,7 +194,8 @@ class WorkingSet:
         if (len(self.index) + len(index)) * labelled.unknowns > CELLS:
             raise UndecidedError
         tied = np.zeros(len(index), dtype=bool) if labelled.tied is None else labelled.tied[index, against]
-        matrix = np.vstack([self.matrix, labelled.constraints(index, against)])
+        rows = labelled.uncorrelate(labelled.constraints(index, against)) / labelled.length[index, None]
+        matrix = np.vstack([self.matrix, rows])
         all_tied = np.append(self.tied, tied)
         _, first = np.unique(np.column_stack([matrix, all_tied]), axis=0, return_index=True)
         first.sort()
@@ -205,7 +228,7 @@ class WorkingSet:
 
     def mend(self, d: F64) -> F64 | None:
         """A solution moved onto the constraints it touches, so that signs hold to rounding; None where it vanishes."""
-        margin = self.matrix @ d
+        margin, strict = self.matrix @ d, self.labelled.strict
         for touched in TOUCHED:
             on = self.matrix[self.tied | (margin < touched)]
             moved = d - np.linalg.lstsq(on, on @ d, rcond=1e-13)[0] if touched > 0 and len(on) else d
@@ -214,7 +237,7 @@ class WorkingSet:
                 return None
             moved = moved / size
             after = self.matrix @ moved
-            if after.min(initial=0.0) >= -STRICT and np.abs(after[self.tied]).max(initial=0.0) <= STRICT:
+            if after.min(initial=0.0) >= -strict and np.abs(after[self.tied]).max(initial=0.0) <= strict:
                 return np.asarray(moved, dtype=np.float64)
         raise UndecidedError
 
@@ -240,12 +263,13 @@ def extreme(work: WorkingSet, objective: F64) -> tuple[F64, Flags] | None:
     raise UndecidedError
 
 
-def _signs(labelled: Labelled, d: F64, most: int) -> tuple[Flags, _Worst]:
+def _signs(labelled: Labelled, d: F64, most: int) -> tuple[Flags, Worst]:
     """The pairs that d separates, and the worst of those that it violates."""
-    separated, worst = np.zeros((len(labelled.own), labelled.n_classes), dtype=bool), _Worst(most)
-    for part, margins in labelled.margins(d[None, :]):
+    separated = np.zeros((len(labelled.own), labelled.n_classes), dtype=bool)
+    worst = Worst(most, labelled.strict)
+    for part, margins in labelled.margins(labelled.standardise(d[None, :])):
         margin = margins[:, 0, :]
-        separated[part] = margin > GAIN
+        separated[part] = margin > TIMES_STRICT_GAIN * labelled.strict
         if labelled.tied is not None:
             tied = labelled.tied[part]
             separated[part] &= ~tied
@@ -254,16 +278,17 @@ def _signs(labelled: Labelled, d: F64, most: int) -> tuple[Flags, _Worst]:
     return separated, worst
 
 
-class _Worst:
-    """The pairs of the smallest margins below -STRICT; one of each value, for equal rows have equal margins."""
+class Worst:
+    """The pairs of the smallest margins below -strict; one of each value, for equal rows have equal margins."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, most: int, strict: float) -> None:
+        self.most, self.strict = most, strict
         self.margin = np.zeros(0)
         self.index = self.against = np.zeros(0, dtype=np.intp)
 
     def look(self, start: int, margin: F64) -> None:
-        index, against = np.nonzero(margin < -STRICT)
+        """Take in the margins (m, K) of a run of rows."""
+        index, against = np.nonzero(margin < -self.strict)
         values = np.append(self.margin, margin[index, against])
         _, first = np.unique(np.round(values, 12), return_index=True)
         first = first[: self.most]
@@ -299,101 +324,33 @@ def widest(work: WorkingSet) -> tuple[F64, Flags]:
     return total, left
 
 
-def free_directions(work: WorkingSet, left: Flags) -> tuple[F64, F64]:
+def free_directions(work: WorkingSet, left: Flags) -> tuple[F64, Indices, Indices]:
     """(r, unknowns) orthonormal basis of the directions with margin 0 in the pairs that are left (and tied), which the
-    cone spans; and constraints (m, unknowns) that have the same null space."""
+    cone spans; and pairs (row, class) that have the same null space."""
     labelled = work.labelled
     held = left if labelled.tied is None else left | _counted(labelled, labelled.tied)
-    rows = work.matrix[held[work.index, work.against]]
-    basis = _null_space(rows)
+    inside = held[work.index, work.against]
+    index, against, rows = work.index[inside], work.against[inside], work.matrix[inside]
+    rank = TIMES_STRICT_RANK * labelled.strict
+    basis = _null_space(rows, rank)
     while held.any() and len(basis):
-        worst = _Worst(max(10, len(basis)))
-        for part, margins in labelled.margins(basis):
-            off = np.abs(margins).max(axis=1)
-            worst.look(part.start, np.where(held[part] & (off > RANK), -off, 0.0))
+        worst = Worst(max(10, len(basis)), rank)
+        for part, margins in labelled.margins(labelled.standardise(basis)):
+            worst.look(part.start, np.where(held[part], -np.abs(margins).max(axis=1), 0.0))
         if len(worst.index) == 0:
             break
-        rows, before = np.vstack([rows, labelled.constraints(worst.index, worst.against)]), len(basis)
-        basis = _null_space(rows)
+        index, against = np.append(index, worst.index), np.append(against, worst.against)
+        more = labelled.uncorrelate(labelled.constraints(worst.index, worst.against))
+        rows, before = np.vstack([rows, more / labelled.length[worst.index, None]]), len(basis)
+        basis = _null_space(rows, rank)
         if len(basis) == before:
             break
-    return basis, rows
+    return basis, index, against
 
 
-def _null_space(rows: F64) -> F64:
+def _null_space(rows: F64, tolerance: float) -> F64:
     if len(rows) == 0:
         return np.eye(rows.shape[1])
     _, values, vectors = np.linalg.svd(np.linalg.qr(rows, mode="r"), full_matrices=True)
-    rank = int((values > RANK * values[0]).sum()) if values[0] > 0 else 0
+    rank = int((values > tolerance * values[0]).sum()) if values[0] > 0 else 0
     return np.asarray(vectors[rank:], dtype=np.float64)
-
-
-def sparsest(work: WorkingSet, held: F64, left: Flags) -> F64:
-    """A direction with few columns that gives margin 0 to `held` (m, unknowns) and a margin of at least 1 to every pair
-    that is not left: of least absolute sum over columns and classes, reweighted so that small coefficients cost most
-    (Candes, Wakin and Boyd, J. Fourier Anal. Appl. 14, 2008)."""
-    labelled = work.labelled
-    cost = np.where(labelled.kept == len(labelled.center), 0.01, 1.0)  # the constant is hardly a column
-    first = cost = np.tile(cost, 1 if labelled.n_classes == 2 else labelled.n_classes)
-    for _ in range(REWEIGHTED):
-        each = _cheapest(work, held, left, cost)
-        cost = first / (np.abs(each) / np.abs(each).max() + 1e-3)
-    return _contrasts(each, labelled)
-
-
-def _contrasts(each: F64, labelled: Labelled) -> F64:
-    """(D_1 - D_0, ...) of a direction (D_0, D_1, ...); of two classes it is the difference already."""
-    if labelled.n_classes == 2:
-        return each
-    return (each.reshape(labelled.n_classes, -1) - each[: labelled.columns])[1:].ravel()
-
-
-def _cheapest(work: WorkingSet, held: F64, left: Flags, cost: F64) -> F64:
-    """argmin cost'|D| over directions with margin 0 in `held` and at least 1 in every pair that is not left."""
-    from scipy.optimize import linprog
-
-    labelled, K = work.labelled, work.labelled.n_classes
-    ask, equal = labelled.pairs() & ~left, _per_class(_independent(held), K)
-    for _ in range(ROUNDS):
-        inside = ask[work.index, work.against]
-        rows = _per_class(work.matrix[inside], K)
-        if 2 * rows.size > SPARSE_CELLS:
-            raise UndecidedError
-        answer = linprog(
-            np.tile(cost, 2),
-            A_ub=np.hstack([-rows, rows]),
-            b_ub=-1.0 / labelled.length[work.index[inside]],
-            A_eq=np.hstack([equal, -equal]) if len(equal) else None,
-            b_eq=np.zeros(len(equal)) if len(equal) else None,
-            method="highs-ds",
-        )
-        if answer.status != 0:
-            raise UndecidedError
-        each = np.asarray(answer.x[: len(cost)] - answer.x[len(cost) :], dtype=np.float64)
-        worst = _Worst(max(100, 3 * labelled.unknowns))
-        for part, margins in labelled.margins(_contrasts(each, labelled)[None, :]):
-            short = margins[:, 0, :] * labelled.length[part, None] - 1.0 + 1e-6
-            worst.look(part.start, np.where(ask[part], short, 0.0))
-        if len(worst.index) == 0:
-            return each
-        if not work.add(worst.index, worst.against):
-            raise UndecidedError
-    raise UndecidedError
-
-
-def _per_class(rows: F64, K: int) -> F64:
-    """Functions of a direction (D_1 - D_0, ...) as functions of (D_0, D_1, ...); of two classes only the difference."""
-    if K == 2:
-        return rows
-    each = rows.reshape(len(rows), K - 1, rows.shape[1] // (K - 1))
-    return np.concatenate([-each.sum(axis=1, keepdims=True), each], axis=1).reshape(
-        len(rows), rows.shape[1] // (K - 1) * K
-    )
-
-
-def _independent(rows: F64) -> F64:
-    """Orthonormal rows of the same span."""
-    if len(rows) == 0:
-        return rows
-    _, values, vectors = np.linalg.svd(np.linalg.qr(rows, mode="r"), full_matrices=False)
-    return np.asarray(vectors[values > RANK * values[0]], dtype=np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,14 +10,16 @@ import numpy.typing as npt
 
 from berkson.problem import Problem
 from berkson.recession import (
+    ROUNDS,
     Flags,
+    Indices,
     Labelled,
     UndecidedError,
     WorkingSet,
+    Worst,
     extreme,
     free_directions,
     label,
-    sparsest,
     widest,
 )
 
@@ -25,6 +28,8 @@ F64 = npt.NDArray[np.float64]
 ZERO = 1e-9  # relative: a coefficient below it is rounding
 SIGN_PROGRAMMES = 24  # coefficients up to which their sign over the whole cone is sought, a linear programme each
 SIGN_CELLS = 300_000  # of the working set beyond which they are not
+SPARSE_CELLS = 100_000  # of the programme for a direction with few columns; beyond it none is sought
+REWEIGHTED = 3  # programmes for it
 NAMED = 3  # coefficients that a sentence names
 ROUNDED = (1, 2, 3, 4, 6, 9)  # digits tried for a direction that a sentence spells out
 
@@ -76,8 +81,8 @@ def find_separation(problem: Problem, kept: npt.NDArray[np.intp] | None) -> Sepa
     kept : positions among (columns, constant) of the coefficients that are estimated, of full rank; None: all.
 
     Rows of zero weight do not count, offsets do not matter.  A separation that is returned has been checked by the sign
-    of every row's margin, to 1e-12 of the lengths of row and direction (columns standardised); margins below 1e-11
-    count as zero.  Costs a few linear programmes on a part of the rows and a few readings of X, which is not copied.
+    of every row's margin, to 1e-12 of the lengths of row and direction in uncorrelated columns (more where columns are
+    nearly collinear).  Costs a few linear programmes on a part of the rows and readings of X, which is not copied.
     """
     labelled = label(problem, kept)
     try:
@@ -85,11 +90,12 @@ def find_separation(problem: Problem, kept: npt.NDArray[np.intp] | None) -> Sepa
         total, left = widest(work)
         if not total.any():
             return None
-        basis, held = free_directions(work, left)
+        basis, *held = free_directions(work, left)
         if len(basis) == 0:  # what is left is zero to rounding only: of the directions, `total` is the one sure
             basis = total[None, :] / np.linalg.norm(total)
     except UndecidedError:
         return None
+    total, basis = labelled.standardise(total), labelled.standardise(basis)
     overlap: Flags = np.asarray(left.any(axis=1))
     if labelled.tied is not None:
         overlap = overlap | np.asarray(labelled.tied.any(axis=1))
@@ -97,7 +103,10 @@ def find_separation(problem: Problem, kept: npt.NDArray[np.intp] | None) -> Sepa
         overlap = overlap & labelled.used
     n_used = len(labelled.own) if labelled.used is None else int(labelled.used.sum())
     complete = not overlap.any()
-    few = _in_few_columns(work, total, basis, held, left)
+    few = total
+    if len(basis) > 1:
+        with suppress(UndecidedError):  # too large a programme: named by the direction that is there
+            few = _in_few_columns(work, left, *held)
     reference = _reference(basis, labelled)
     infinite = _infinite(work, total, few, basis, reference, complete)
     direction = _on_columns(few, labelled, reference)
@@ -109,14 +118,81 @@ def find_separation(problem: Problem, kept: npt.NDArray[np.intp] | None) -> Sepa
     return Separation(kind, infinite, n_used - overlapping, overlapping, direction, group)
 
 
-def _in_few_columns(work: WorkingSet, total: F64, basis: F64, held: F64, left: Flags) -> F64:
-    """A direction that separates what `total` does with few columns; `total` itself where that is costly."""
-    if len(basis) == 1:
-        return total
-    try:
-        return sparsest(work, held, left)
-    except UndecidedError:
-        return total
+# --- a direction with few columns -----------------------------------------------------------------------------------
+
+
+def _in_few_columns(work: WorkingSet, left: Flags, index: Indices, against: Indices) -> F64:
+    """A direction on few standardised columns that gives margin 0 to the pairs given, which stand for all that are
+    left, and at least 1 to every other: of least absolute sum over columns and classes, reweighted so that small
+    coefficients cost most (Candes, Wakin and Boyd, J. Fourier Anal. Appl. 14, 2008)."""
+    labelled = work.labelled
+    first = np.where(labelled.kept == len(labelled.center), 0.01, 1.0)  # the constant is hardly a column
+    first = cost = np.tile(first, 1 if labelled.n_classes == 2 else labelled.n_classes)
+    held = _independent(_per_class(labelled.constraints(index, against), labelled))
+    for _ in range(REWEIGHTED):
+        each = _cheapest(work, left, held, cost)
+        cost = first / (np.abs(each) / np.abs(each).max() + 1e-3)
+    return _contrasts(each, labelled)
+
+
+def _cheapest(work: WorkingSet, left: Flags, held: F64, cost: F64) -> F64:
+    """argmin cost'|D| over directions with margin 0 in `held` and at least 1 in every pair that is not left."""
+    from scipy.optimize import linprog  # type: ignore[import-untyped]
+
+    labelled = work.labelled
+    ask = labelled.pairs() & ~left
+    for _ in range(ROUNDS):
+        inside = ask[work.index, work.against]
+        rows = _per_class(labelled.constraints(work.index[inside], work.against[inside]), labelled)
+        if 2 * rows.size > SPARSE_CELLS:
+            raise UndecidedError
+        answer = linprog(
+            np.tile(cost, 2),
+            A_ub=np.hstack([-rows, rows]),
+            b_ub=-np.ones(len(rows)),
+            A_eq=np.hstack([held, -held]) if len(held) else None,
+            b_eq=np.zeros(len(held)) if len(held) else None,
+            method="highs-ds",
+        )
+        if answer.status != 0:
+            raise UndecidedError
+        each = np.asarray(answer.x[: len(cost)] - answer.x[len(cost) :], dtype=np.float64)
+        worst = Worst(max(100, 3 * labelled.unknowns), 1e-6)
+        for part, margins in labelled.margins(_contrasts(each, labelled)[None, :]):
+            short = margins[:, 0, :] * labelled.length[part, None] - 1.0
+            worst.look(part.start, np.where(ask[part], short, 0.0))
+        if len(worst.index) == 0:
+            return each
+        if not work.add(worst.index, worst.against):
+            raise UndecidedError
+    raise UndecidedError
+
+
+def _contrasts(each: F64, labelled: Labelled) -> F64:
+    """(D_1 - D_0, ...) of a direction (D_0, D_1, ...); of two classes it is the difference already."""
+    if labelled.n_classes == 2:
+        return each
+    return (each.reshape(labelled.n_classes, -1) - each[: labelled.columns])[1:].ravel()
+
+
+def _per_class(rows: F64, labelled: Labelled) -> F64:
+    """Functions of (D_1 - D_0, ...) as functions of (D_0, D_1, ...); of two classes only of the difference."""
+    if labelled.n_classes == 2:
+        return rows
+    each = rows.reshape(len(rows), labelled.n_classes - 1, labelled.columns)
+    each = np.concatenate([-each.sum(axis=1, keepdims=True), each], axis=1)
+    return each.reshape(len(rows), labelled.n_classes * labelled.columns)
+
+
+def _independent(rows: F64) -> F64:
+    """Orthonormal rows of the same span."""
+    if len(rows) == 0:
+        return rows
+    _, values, vectors = np.linalg.svd(np.linalg.qr(rows, mode="r"), full_matrices=False)
+    return np.asarray(vectors[values > ZERO * values[0]], dtype=np.float64)
+
+
+# --- which coefficients, and which way ------------------------------------------------------------------------------
 
 
 def _reference(basis: F64, labelled: Labelled) -> tuple[int, ...]:
@@ -127,7 +203,7 @@ def _reference(basis: F64, labelled: Labelled) -> tuple[int, ...]:
     groups: list[list[int]] = []
     for k in range(K):
         for group in groups:
-            if np.abs(moves[k] - moves[group[0]]).max(initial=0.0) <= 1e-8:
+            if np.abs(moves[k] - moves[group[0]]).max(initial=0.0) <= 1e-7 * np.abs(moves).max(initial=0.0):
                 group.append(k)
                 break
         else:
@@ -179,13 +255,13 @@ def _infinite(
 
 
 def _sign(work: WorkingSet, total: F64, function: F64) -> int:
-    """The sign that a coefficient has all over the cone: that of `total`, which lies inside, if the other is not found."""
+    """The sign of a coefficient all over the cone: that of `total`, which lies inside, if the other is not found."""
     here = float(function @ total)
     if abs(here) <= ZERO * float(np.abs(function) @ np.abs(total)):
         return 0
     sign = 1 if here > 0 else -1
     try:
-        return sign if extreme(work, -sign * function) is None else 0
+        return sign if extreme(work, -sign * work.labelled.uncorrelate(function)) is None else 0
     except UndecidedError:
         return 0
 
