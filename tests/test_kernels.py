@@ -105,7 +105,7 @@ def compare(rng: np.random.Generator, X: Any, rows: Any, M: int, full: bool, thr
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_native_is_reference_for_every_type_and_layout(dtype: str, layout: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
-    for p, full, picked in product((3, 8, 21), (False, True), (False, True)):
+    for p, full, picked in product((3, 21), (False, True), (False, True)):
         n = 83
         X = design(rng, n, p, dtype, layout, tmp_path)
         rows = rng.integers(-n, n, size=61) if picked else None
@@ -116,12 +116,12 @@ def test_native_is_reference_for_every_type_and_layout(dtype: str, layout: str, 
 @pytest.mark.parametrize("p", [0, 1, 2, 5, 6, 7, 8, 9, 14, 15, 16, 17, 23, 24, 31, 32, 33, 47, 50, 63, 64, 70])
 def test_native_is_reference_for_every_width(p: int) -> None:
     rng = np.random.default_rng(p)
-    for n, M, order in product((1, 7, 8, 300), (1, 2, 7, 8), "CF"):
+    for n, M, order in product((1, 8, 155), (1, 2, 9), "CF"):
         compare(rng, np.asarray(rng.normal(size=(n, p)), order=order), None, M, full=bool(n % 2))
 
 
 @needs_native
-@pytest.mark.parametrize("M", range(1, 18))
+@pytest.mark.parametrize("M", [*range(1, 18), 24, 33])
 def test_native_is_reference_for_every_number_of_models(M: int) -> None:
     rng = np.random.default_rng(M)
     for p, full in product((4, 40), (False, True)):
@@ -227,7 +227,7 @@ def test_logistic_over_all_doubles(kernel: Any, by: str, y: float) -> None:
 @pytest.mark.parametrize("kernel", BACKENDS)
 def test_softmax_over_all_doubles(kernel: Any) -> None:
     # Their differences are exact or nearly so: rounding in eta - top is the caller's, not the kernel's
-    some = [0.0, -0.25, 1e-17, 2.0, 40.0, -40.0, 700.0, -745.0, 800.0, -1e308, 1e308, -np.inf, np.inf]
+    some = [0.0, -0.25, 1e-17, 2.0, -40.0, 700.0, -745.0, -1e308, 1e308, -np.inf, np.inf]
     for eta in product(some, repeat=3):
         if eta.count(np.inf) > 1 or eta.count(-np.inf) == 3:
             continue

@@ -122,9 +122,10 @@ public:
         pass.padded_models = round_up(models, lanes);
         pass.width = round_up(pass.q, lanes);
         pass.stride = pass.width / lanes % 2 ? pass.width : pass.width + lanes;  // an odd number of cache lines: rows spread over all sets
-        const ptrdiff_t per_row = pass.stride + 2 * pass.padded_models;
-        const ptrdiff_t block = block_bytes / ptrdiff_t(sizeof(double)) / per_row / lanes * lanes;
-        pass.block = larger(lanes, smaller(smaller(block, most_block_rows), round_up(pass.n, lanes)));
+        // Half a first-level cache; more where tiles must be worth loading and storing their sums
+        const ptrdiff_t fitting = 24 * 1024 / ptrdiff_t(sizeof(double)) / (pass.stride + 2 * pass.padded_models);
+        const ptrdiff_t block = larger(order >= 2 ? 48 : 16, smaller(256, fitting / lanes * lanes));
+        pass.block = smaller(block, round_up(larger(pass.n, 1), lanes));
         center_.assign(size_t(pass.width), 0.0);
         Array given(center, "center");
         given.expect(1, pass.p);
@@ -170,8 +171,6 @@ public:
     }
 
 private:
-    static constexpr ptrdiff_t block_bytes = 40 << 10, most_block_rows = 256;
-
     void take_rows() {
         rows_.expect(1, -1);
         pass.rows = rows_.view();

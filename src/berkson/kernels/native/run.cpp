@@ -78,7 +78,7 @@ private:
 void run(Kernel kernel, const Pass& pass, double work_per_row, int threads, double* total) {
     std::fill_n(total, pass.sums, 0.0);
     std::fill_n(total + pass.sums, pass.minima, std::numeric_limits<double>::infinity());
-    const ptrdiff_t least = pass.order >= 2 ? 256 : 64;  // rows, so that adding up a partial answer stays a small part
+    const ptrdiff_t least = pass.order >= 2 ? 512 : 64;  // rows, so that adding up a partial answer stays a small part
     const ptrdiff_t rows = round_up(larger(least, (pass.n + most_chunks - 1) / most_chunks), pass.block);
     const ptrdiff_t chunks = (pass.n + rows - 1) / rows;
     // Work space is kept to a sixteenth of X, or some megabytes
