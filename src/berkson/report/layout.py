@@ -16,7 +16,7 @@ Style = Literal["plain", "title", "heading", "quiet", "good", "bad"]
 Span = tuple[str, Style]
 
 # Bold and the basic colours only: they follow the palette of a terminal, light or dark.
-_RICH = {"plain": "", "title": "bold", "heading": "bold", "quiet": "dim", "good": "green", "bad": "bold red"}
+_RICH = {"plain": "", "title": "bold", "heading": "bold", "quiet": "dim", "good": "green", "bad": "red"}
 _WIDEST, _NARROWEST = 110, 40  # characters of a line on a terminal
 
 
