@@ -108,8 +108,8 @@ def _encode_fractions(y: Array) -> Labels:
         raise InputError(f"Input y contains NaN: row {int(np.argmax(np.isnan(y)))} has no label; drop such rows first")
     if low < 0.0 or high > 1.0:
         raise InputError(
-            f"Unknown label type: continuous: y holds values such as {y[np.argmax(y != np.rint(y))]:g} and reaches from "
-            f"{low:g} to {high:g}; give class labels, or fractions in [0, 1] (successes / trials, with trials as "
+            f"Unknown label type: continuous: y holds values such as {y[np.argmax(y != np.rint(y))]:g} and reaches "
+            f"from {low:g} to {high:g}; give class labels, or fractions in [0, 1] (successes / trials, with trials as "
             "sample_weight)"
         )
     return Labels(np.array([0, 1]), np.ascontiguousarray(y, dtype=np.float64))

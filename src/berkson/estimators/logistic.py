@@ -1,4 +1,4 @@
-"""scikit-learn's door: the estimator that takes the place of theirs when the import is changed."""
+"""The estimator that takes the place of scikit-learn's when the import is changed."""
 
 from __future__ import annotations
 
@@ -10,24 +10,19 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin  # type: ignore[import-untyped]
 from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
-from sklearn.utils import compute_class_weight  # type: ignore[import-untyped]
 from sklearn.utils._param_validation import (  # type: ignore[import-untyped]
     Hidden,
     Interval,
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import (  # type: ignore[import-untyped]
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted  # type: ignore[import-untyped]
 
 from berkson import kernels
+from berkson.estimators.inputs import label_vector, row_offsets, row_weights, table
 from berkson.fit import Certificate, Fit, Info, fit
 from berkson.kernels.reference import log1p_exp, log_softmax, sigmoid, softmax
-from berkson.labels import Labels, encode
+from berkson.labels import encode
 from berkson.notices import RankWarning, SeparationWarning
 from berkson.problem import InputError, Problem, locate_non_finite
 from berkson.rows.memory import threads_for
@@ -43,10 +38,10 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         sum_i s_i log(1 + exp(-t_i (x_i'w + b + offset_i)))  +  |w|^2 / (2 C)
 
-    with t_i = +1 for the second of two classes and -1 for the first, and the weights s_i = sample_weight_i times class
-    weight; for K > 2 classes the softmax cross-entropy -sum_i s_i log p_i(y_i) with K rows of coefficients.  The intercept
-    is never penalised.  The constructor, the attributes and their shapes are those of scikit-learn's class of this name.
-    Columns of any scale and origin are fitted to the same accuracy; X is read as it lies in memory and never copied.
+    with t_i = +1 for the second of two classes and -1 for the first, and s_i = sample_weight_i times class weight; for
+    K > 2 classes the softmax cross-entropy -sum_i s_i log p_i(y_i) with K rows of coefficients.  The intercept is
+    never penalised.  The constructor, the attributes and their shapes are those of scikit-learn's class of this name.
+    Columns of any scale and origin are fitted to the same accuracy; an array X is read as it lies, never copied.
 
     Parameters
     ----------
@@ -57,8 +52,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     l1_ratio : float, default=0.0
         0 is the ridge; what is not 0 is refused until a release that has the lasso.
     tol : float >= 0, default=1e-8
-        The suboptimality to be proved: (objective - optimum) / objective of the model that knows only class frequencies.
-        It means the same for every size, scale and solver, unlike the ``tol`` of scikit-learn.
+        The suboptimality to be proved: (objective - optimum) / objective of the model that knows only class
+        frequencies.  It means the same for every size, scale and solver, unlike the ``tol`` of scikit-learn.
     fit_intercept : bool, default=True
     class_weight : dict or 'balanced', default=None
         ``{label: weight}`` (1 where a label is missing), or n / (K * weighted count of the class).
@@ -181,15 +176,15 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             A ValueError: NaN or infinity in the data, one class only, negative weights, ... with the place.
         """
         strength = self._strength()
-        X = self._table(X, reset=True)
-        labels = encode(_label_vector(self, X, y))
+        X = table(self, X, reset=True)
+        labels = encode(label_vector(self, X, y))
         classes = labels.classes
         problem = Problem(
             X,
             labels.y,
             len(classes),
-            self._weights(labels, sample_weight, len(X)),
-            None if offset is None else _offset(offset, len(X), len(classes)),
+            row_weights(labels, sample_weight, self.class_weight),
+            None if offset is None else row_offsets(offset, len(X), len(classes)),
             strength,
             bool(self.fit_intercept),
             tuple(getattr(self, "feature_names_in_", ())),
@@ -213,7 +208,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The most probable label of each row (n,); of two classes the second where its probability is at least 1/2."""
         eta = self._linear_predictor(X, offset)
         code = (eta[:, 0] >= 0).view(np.uint8) if eta.shape[1] == 1 else eta.argmax(axis=1)
-        return self.classes_[code]
+        return self.classes_[code]  # type: ignore[no-any-return]
 
     def predict_proba(self, X: Any, offset: Any = None) -> F64:
         """Probabilities (n, K), to full relative accuracy in both tails."""
@@ -237,7 +232,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def sparsify(self) -> Self:
         """Hold ``coef_`` as a sparse matrix; see `densify`."""
-        from scipy.sparse import csr_matrix
+        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
         check_is_fitted(self)
         self.coef_ = csr_matrix(self.coef_)
@@ -254,21 +249,21 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._check_parameters()
         penalty = self.penalty
         if penalty == "deprecated":
-            unpenalised = self.C == np.inf
+            unpenalised = np.inf == self.C
             lasso = not unpenalised and bool(self.l1_ratio)
         else:
             unpenalised = penalty is None
             lasso = penalty in ("l1", "elasticnet")
         if lasso:
             raise InputError(
-                f"l1_ratio={self.l1_ratio!r} (penalty={penalty!r}) asks for an L1 penalty, and only the ridge is available "
-                "yet: set l1_ratio=0, or use scikit-learn's LogisticRegression(solver='saga') for this model"
+                f"l1_ratio={self.l1_ratio!r} (penalty={penalty!r}) asks for an L1 penalty, and only the ridge is "
+                "available yet: set l1_ratio=0, or use scikit-learn's LogisticRegression(solver='saga') for this model"
             )
         return 0.0 if unpenalised else 1.0 / float(self.C)
 
     def _check_parameters(self) -> None:
         """InvalidParameterError and deprecations as scikit-learn has them; what is at its default costs nothing."""
-        defaults = LogisticRegression.__init__.__kwdefaults__
+        defaults = LogisticRegression.__init__.__kwdefaults__ or {}
         changed = {name: value for name, default in defaults.items() if (value := getattr(self, name)) is not default}
         if self.penalty != "deprecated":
             changed["penalty"] = self.penalty
@@ -281,54 +276,15 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if self.l1_ratio is None:
                 _deprecated("'l1_ratio=None' was deprecated; use l1_ratio=0")
             return
-        _deprecated("'penalty' was deprecated; leave it unspecified and use C=np.inf for no penalty, l1_ratio=0 for 'l2'")
+        _deprecated(
+            "'penalty' was deprecated; leave it unspecified and use C=np.inf for no penalty, l1_ratio=0 for 'l2'"
+        )
         if self.penalty is None and self.C != 1.0:
             warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=4)
         if self.penalty == "l2" and self.l1_ratio != 0:
             warnings.warn(
                 f"Inconsistent values: penalty=l2 with l1_ratio={self.l1_ratio}: the ridge is fitted", stacklevel=4
             )
-
-    def _table(self, X: Any, *, reset: bool) -> Array:
-        """X as an array of numbers; sets, or checks, the number and the names of its columns.
-
-        A plain array is taken as it is: the engine finds what is not finite while it reads.
-        """
-        named = hasattr(self, "feature_names_in_")
-        if type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and X.size:
-            if reset:
-                self.n_features_in_ = X.shape[1]
-                if named:
-                    del self.feature_names_in_
-                return X
-            if not named and X.shape[1] == self.n_features_in_:
-                return X
-        columns = _check_columns(X)
-        try:
-            return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)  # type: ignore[no-any-return]
-        except ValueError as error:
-            if reset or not named or not set(self.feature_names_in_) <= set(columns):
-                raise
-            raise ValueError(f"{error}Select and order the columns by name: X[model.feature_names_in_]") from None
-
-    def _weights(self, labels: Labels, sample_weight: Any, n: int) -> F64 | None:
-        """Weight of each row: its own times that of its class."""
-        weight = None
-        if sample_weight is not None:
-            weight = np.ascontiguousarray(sample_weight, dtype=np.float64)
-            if np.ndim(sample_weight) == 0:
-                weight = np.full(n, float(sample_weight))
-        if self.class_weight is None:
-            return weight
-        if labels.soft:
-            raise InputError("class_weight has no meaning for fractional y: put the weights into sample_weight")
-        if self.class_weight == "balanced":
-            counts = np.bincount(labels.y, weight, len(labels.classes))
-            of_class = counts.sum() / (len(counts) * np.where(counts > 0, counts, np.inf))
-        else:
-            of_class = compute_class_weight(self.class_weight, classes=labels.classes, y=labels.classes)
-        of_row: F64 = of_class[labels.y]
-        return of_row if weight is None else weight * of_row
 
     def _start(self, problem: Problem) -> tuple[F64, F64] | None:
         """The previous coefficients, where they are asked for and are of the problem's shape."""
@@ -343,7 +299,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if offset is None and self._fitted_with_offset:
             raise InputError("the model was fitted with an offset: pass offset= here too (zeros for a baseline)")
-        X = self._table(X, reset=False)
+        X = table(self, X, reset=False)
         coef = np.vstack([_dense(self.coef_).T, self.intercept_])
         eta = kernels.linear_predictor(
             X, None, np.zeros(X.shape[1]), coef, None, threads_for(X.shape[0] * X.shape[1] * coef.shape[1])
@@ -352,51 +308,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             names = tuple(getattr(self, "feature_names_in_", ()))
             raise locate_non_finite(Problem(X, np.empty(0), names=names))
         if offset is not None:
-            eta += _offset(offset, len(X), len(self.classes_)).reshape(len(X), -1)
+            eta += row_offsets(offset, len(X), len(self.classes_)).reshape(len(X), -1)
         return eta
-
-
-def _label_vector(estimator: BaseEstimator, X: Array, y: Any) -> Array:
-    """y as a vector (n,)."""
-    if type(y) is not np.ndarray or y.ndim != 1:
-        if y is None:
-            raise InputError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
-        try:
-            y = column_or_1d(y, warn=True)
-        except ValueError as error:
-            raise InputError(
-                f"{error} Give one label a row (for counts, successes / trials as y and trials as sample_weight)."
-            ) from None
-    if len(y) != len(X):
-        check_consistent_length(X, y)
-    return y  # type: ignore[no-any-return]
-
-
-def _check_columns(X: Any) -> list[str]:
-    """The columns of a data frame, each of which must hold numbers or booleans; [] for anything else."""
-    import narwhals as nw
-
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    if not isinstance(frame, nw.DataFrame):
-        return []
-    for name, dtype in frame.schema.items():
-        if not (dtype.is_numeric() or dtype in (nw.Boolean, nw.Object, nw.Unknown)):
-            raise InputError(
-                f"column {name!r} holds {dtype}, not numbers: encode it (sklearn.preprocessing.OneHotEncoder), convert it "
-                "to a number, or drop it"
-            )
-    return frame.columns
-
-
-def _offset(offset: Any, n: int, n_classes: int) -> F64:
-    shape = (n,) if n_classes == 2 else (n, n_classes)
-    values = np.ascontiguousarray(offset, dtype=np.float64)
-    if values.shape != shape:
-        raise InputError(f"offset has shape {values.shape}, but these rows and classes need {shape}")
-    if not np.isfinite(values).all():
-        row = int(np.flatnonzero(~np.isfinite(values.reshape(n, -1)).all(axis=1))[0])
-        raise InputError(f"offset holds NaN or infinity in row {row}; drop the row or give it a finite offset")
-    return values
 
 
 def _dense(coef: Any) -> F64:

@@ -1,0 +1,7 @@
+"""scikit-learn's door."""
+
+from __future__ import annotations
+
+from berkson.estimators.logistic import LogisticRegression
+
+__all__ = ["LogisticRegression"]

@@ -1,0 +1,139 @@
+"""Arguments of an estimator as arrays: what scikit-learn accepts, and a sentence for the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import compute_class_weight  # type: ignore[import-untyped]
+from sklearn.utils.validation import (  # type: ignore[import-untyped]
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
+
+from berkson.labels import Labels
+from berkson.problem import InputError
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+
+READ_AS_THEY_ARE = frozenset("?bBhHiIlLqQfd")  # characters of the element types that kernels read, in native byte order
+
+
+def table(estimator: Any, X: Any, *, reset: bool) -> Array:
+    """X as an array of numbers; sets, or checks, the number and the names of its columns.
+
+    A plain array is taken as it is: the engine finds what is not finite while it reads.
+    """
+    named = hasattr(estimator, "feature_names_in_")
+    if type(X) is np.ndarray and X.ndim == 2 and X.dtype.char in READ_AS_THEY_ARE and X.dtype.isnative and X.size:
+        if reset:
+            estimator.n_features_in_ = X.shape[1]
+            if named:
+                del estimator.feature_names_in_
+            return X
+        if not named and X.shape[1] == estimator.n_features_in_:
+            return X
+    columns = _check_columns(X)
+    try:
+        array: Array = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+    except ValueError as error:
+        if reset or not named or not set(estimator.feature_names_in_) <= set(columns):
+            raise
+        raise ValueError(
+            f"{error}Order them by name: X[list(model.feature_names_in_)] (pandas, polars), or "
+            "X.select(list(model.feature_names_in_)) (pyarrow)"
+        ) from None
+    as_it_is = array.dtype.char in READ_AS_THEY_ARE and array.dtype.isnative
+    return array if as_it_is else array.astype(np.float64)
+
+
+def label_vector(estimator: Any, X: Array, y: Any) -> Array:
+    """y as a vector (n,)."""
+    if type(y) is not np.ndarray or y.ndim != 1:
+        if y is None:
+            raise InputError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+        try:
+            y = column_or_1d(y, warn=True)
+        except ValueError as error:
+            raise InputError(
+                f"{error} Give one label a row (for counts, successes / trials as y and trials as sample_weight)."
+            ) from None
+    if len(y) != len(X):
+        check_consistent_length(X, y)
+    return y  # type: ignore[no-any-return]
+
+
+def _check_columns(X: Any) -> list[str]:
+    """The columns of a data frame, each of which must hold numbers or booleans; [] for anything else."""
+    import narwhals as nw
+
+    try:
+        frame = nw.from_native(X, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        raise InputError(f"X has columns of the same name: {error}; rename or drop them") from None
+    if isinstance(frame, nw.LazyFrame):
+        raise InputError("X is a lazy frame: collect it first")
+    if not isinstance(frame, nw.DataFrame):
+        return []
+    for name, dtype in frame.schema.items():
+        if not (dtype.is_numeric() or dtype == nw.Boolean or _holds_numbers(frame[name])):
+            raise InputError(
+                f"column {name!r} holds {str(dtype).partition('(')[0]}, not numbers: encode it "
+                "(sklearn.preprocessing.OneHotEncoder), convert it to numbers, or drop it"
+            )
+    return frame.columns
+
+
+def _holds_numbers(column: Any) -> bool:
+    """Whether a column of objects converts to numbers, strings apart."""
+    if str(column.dtype) not in ("Object", "Unknown"):
+        return False
+    values = column.to_numpy()
+    return not any(isinstance(value, str) for value in values) and _numbers(values, f"column {column.name!r}").ndim == 1
+
+
+def _numbers(values: Any, name: str) -> F64:
+    try:
+        return np.asarray(values, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must hold numbers: {error}") from None
+
+
+def row_offsets(offset: Any, n: int, n_classes: int) -> F64:
+    """Offsets as floats, (n,) for two classes and (n, K) for more."""
+    shape = (n,) if n_classes == 2 else (n, n_classes)
+    values = _numbers(offset, "offset")
+    if values.shape != shape:
+        raise InputError(f"offset has shape {values.shape}, but these rows and classes need {shape}")
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values.reshape(n, -1)).all(axis=1))[0])
+        raise InputError(f"offset holds NaN or infinity in row {row}; drop the row or give it a finite offset")
+    return values
+
+
+def row_weights(labels: Labels, sample_weight: Any, class_weight: dict[Any, float] | str | None) -> F64 | None:
+    """Weight of each row: its own times that of its class."""
+    n = len(labels.y)
+    weight = None if sample_weight is None else _numbers(sample_weight, "sample_weight")
+    if weight is not None and weight.ndim == 0:
+        weight = np.full(n, float(weight))
+    if weight is not None and weight.shape != (n,):
+        raise InputError(f"sample_weight has shape {weight.shape}, but X has {n} rows: give one weight a row")
+    if class_weight is None:
+        return weight
+    if labels.soft:
+        raise InputError("class_weight has no meaning for fractional y: put the weights into sample_weight")
+    if class_weight == "balanced":
+        counts = np.bincount(labels.y, weight, len(labels.classes))
+        of_class = counts.sum() / (len(counts) * np.where(counts > 0, counts, np.inf))
+    else:
+        of_class = compute_class_weight(class_weight, classes=labels.classes, y=labels.classes)
+        if of_class.min() < 0:
+            raise InputError(f"class_weight is negative ({of_class.min():g}); weights must be zero or positive")
+    of_row: F64 = of_class[labels.y].astype(np.float64, copy=False)
+    if weight is not None:
+        of_row *= weight
+    return of_row
