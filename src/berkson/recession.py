@@ -301,12 +301,10 @@ def widest(work: WorkingSet) -> tuple[F64, Flags]:
     """A direction of the cone that separates every pair that any separates (0 if none is), and the pairs it leaves."""
     labelled = work.labelled
     left, total = labelled.pairs(), np.zeros(labelled.unknowns)
-    if len(work.matrix) <= labelled.unknowns and not work.tied.any():
-        # as many unknowns as pairs: all margins can be made equal
-        d = np.linalg.lstsq(work.matrix, np.ones(len(work.matrix)), rcond=None)[0]
-        separated, worst = _signs(labelled, d / np.abs(d).max(), 1)
-        if len(worst.index) == 0 and not (left & ~separated).any():
-            return d / np.abs(d).max(), left & ~separated
+    if len(work.matrix) <= labelled.unknowns and left[work.index, work.against].all():
+        found = _equal_margins(work)
+        if found is not None and not (left & ~found[1]).any():
+            return found[0], left & ~found[1]
     while left.any():
         pull = labelled.pull(left)
         if not pull.any():
@@ -322,6 +320,17 @@ def widest(work: WorkingSet) -> tuple[F64, Flags]:
         total += found[0]
         left &= ~found[1]
     return total, left
+
+
+def _equal_margins(work: WorkingSet) -> tuple[F64, Flags] | None:
+    """The direction that gives all pairs of the set the same margin, where there are no more pairs than unknowns."""
+    try:
+        d = work.matrix.T @ np.linalg.solve(work.matrix @ work.matrix.T, np.ones(len(work.matrix)))
+    except np.linalg.LinAlgError:
+        return None
+    d = d / np.abs(d).max()
+    separated, worst = _signs(work.labelled, d, 1)
+    return None if len(worst.index) else (d, separated)
 
 
 def free_directions(work: WorkingSet, left: Flags) -> tuple[F64, Indices, Indices]:

@@ -234,14 +234,15 @@ def _functionals(labelled: Labelled, reference: tuple[int, ...]) -> tuple[list[t
 def _infinite(
     work: WorkingSet, total: F64, few: F64, basis: F64, reference: tuple[int, ...], complete: bool
 ) -> tuple[Infinite, ...]:
-    """The infinite coefficients, those of the direction in few columns first and by size."""
+    """The infinite coefficients, those of the direction in few columns first, by size, the constants after."""
     labelled = work.labelled
     places, functions = _functionals(labelled, reference)
     size = functions @ few
     moved = np.abs(size) > ZERO * np.abs(size).max()
     free = np.abs(functions @ basis.T).max(axis=1, initial=0.0) > ZERO
     chosen = np.flatnonzero(moved if complete else free)
-    chosen = chosen[np.lexsort((-np.abs(size[chosen]), ~moved[chosen]))]
+    constant = np.array([labelled.kept[j] == len(labelled.center) for j, _ in places])
+    chosen = chosen[np.lexsort((-np.abs(size[chosen]), constant[chosen], ~moved[chosen]))]
     signs = [0] * len(chosen)
     if len(basis) == 1:
         signs = [int(np.sign(s)) for s in functions[chosen] @ total]
@@ -285,7 +286,7 @@ def _on_columns(d: F64, labelled: Labelled, reference: tuple[int, ...]) -> F64:
 
 def _rounded(direction: F64, labelled: Labelled) -> F64:
     """A direction of two classes scaled to a first coefficient of 1, with as few digits as still separate every row."""
-    if direction.ndim > 1:
+    if direction.ndim > 1 or np.count_nonzero(direction[:-1]) > NAMED:
         return direction
     first = direction[np.flatnonzero(direction)[0]]
     for digits in ROUNDED:
@@ -330,11 +331,12 @@ def _listed(words: list[str]) -> str:
 
 
 def _quasi_complete(found: Separation, problem: Problem) -> str:
-    infinite = found.infinite
-    named = _listed([_coefficient(a, problem) for a in infinite])
+    infinite, among = found.infinite, ""
+    classes = {a.class_index for a in infinite}
+    if len(classes) == 1 and infinite[0].class_index is not None:
+        among = f"class {_class(problem, infinite[0].class_index)}: "
+    named = _listed([_coefficient(a, problem, with_class=len(classes) > 1) for a in infinite])
     what = f"the coefficient of {named} is" if len(infinite) == 1 else f"the coefficients of {named} are"
-    classes = sorted({a.class_index for a in infinite if a.class_index is not None})
-    among = f"class {' or '.join(_class(problem, k) for k in classes[:NAMED])}: " if classes else ""
     perfect = f"{_rows(found.separated_rows)} predicted perfectly"
     if found.separated_rows == 0:
         perfect = "some classes are ruled out in some rows"
@@ -350,8 +352,12 @@ def _class(problem: Problem, k: int) -> str:
     return repr(problem.class_name(k))
 
 
-def _coefficient(infinite: Infinite, problem: Problem) -> str:
-    return repr(problem.column(infinite.column)) + {1: " (+)", -1: " (-)", 0: ""}[infinite.sign]
+def _coefficient(infinite: Infinite, problem: Problem, with_class: bool) -> str:
+    notes = [{1: "+", -1: "-", 0: ""}[infinite.sign]]
+    if with_class and infinite.class_index is not None:
+        notes.append(f"class {_class(problem, infinite.class_index)}")
+    inside = ", ".join(filter(None, notes))
+    return repr(problem.column(infinite.column)) + (f" ({inside})" if inside else "")
 
 
 def _expression(direction: F64, problem: Problem) -> str:
