@@ -6,7 +6,7 @@ import sysconfig
 from setuptools import Extension, setup
 
 SOURCES = ("module", "run", "baseline", "avx2", "avx512")
-HEADERS = ("pass", "instruction_set", "simd", "load", "products", "pointwise", "passes")
+HEADERS = ("arguments", "pass", "instruction_set", "simd", "load", "products", "pointwise", "passes")
 DIRECTORY = "src/berkson/kernels/native"
 
 # One file serves every CPython from 3.11 on; free-threaded builds have no limited API yet.

@@ -147,7 +147,7 @@ def test_every_instruction_set(instruction_set: str) -> None:
     if "this machine cannot run it" in probe.stderr:
         pytest.skip(f"this machine has no {instruction_set}")
     assert probe.stdout.strip() == instruction_set, probe.stderr
-    chosen = "(number_of_models or all_doubles or any_number_of_threads) and not reference]"
+    chosen = "(number_of_models or all_doubles) and not reference]"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-x", __file__, "-k", chosen]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-3000:]
