@@ -1,4 +1,4 @@
-"""Separation by cases worked out by hand, in the words that a user reads, on real data, and the whole way through fits."""
+"""Separation by cases worked out by hand, in the words a user reads, on real data, and all the way through a fit."""
 
 from __future__ import annotations
 
