@@ -61,7 +61,7 @@ commands
 
 examples
   berkson fit births.csv "low ~ age + lwt + C(race) + smoke"
-  berkson fit births.csv --target low --event 1
+  berkson fit births.csv --target low --event 1 --save all.json
   berkson predict births.model.json new.csv --output predictions.csv
   berkson check births.model.json births.csv
 

@@ -132,8 +132,8 @@ class _Coefficients:
 
     def rows(self) -> Iterator[Row]:
         if self.model.schema.intercept:
-            where = "0 or at its reference" if self.model.schema.factors else "0"
-            yield self.row("(Intercept)", len(self.coef) - 1, f"odds where all else is {where}")
+            where = "odds at 0 and references" if self.model.schema.factors else "odds at 0"
+            yield self.row("(Intercept)", len(self.coef) - 1, where)
         for item in self.model.schema.products:
             if len(item.factors) == 1 and not item.numbers:
                 yield from self.factor(item)

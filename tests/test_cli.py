@@ -1,0 +1,654 @@
+"""The command: its numbers against R's, its sentences for bad input, its exit codes, and what it leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from berkson.cli import main
+
+DATA = Path(__file__).parent / "data"
+BIRTHS = ["fit", str(DATA / "birthwt.csv"), "low ~ age + lwt + C(race) + smoke"]
+
+# Numbers of R 4.2.2, printed with 15 digits.  glm with glm.control(epsilon = 1e-15, maxit = 100); nnet::multinom with
+# reltol = abstol = 1e-15, maxit = 1000, whose quasi-Newton steps end within about 1e-6 of the optimum.
+R: dict[str, tuple[list[str], dict[str, dict[str, float]], float, float]] = {
+    # glm(low ~ age + lwt + factor(race) + smoke, binomial, MASS::birthwt)
+    "birthwt": (
+        ["birthwt.csv", "low ~ age + lwt + C(race) + smoke"],
+        {
+            "1": {
+                "(Intercept)": 0.332451571956955,
+                "age": -0.0224782798746429,
+                "lwt": -0.0125256640164384,
+                "C(race)[2]": 1.23167137307152,
+                "C(race)[3]": 0.943262653283988,
+                "smoke": 1.05443864781853,
+            }
+        },
+        214.577234534,
+        1e-9,
+    ),
+    # glm(survived ~ sex*age + passengerClass, binomial, carData::TitanicSurvival)
+    "titanic": (
+        ["titanic_passengers.csv", "survived ~ sex*age + passengerClass"],
+        {
+            "yes": {
+                "(Intercept)": 2.7908390145928,
+                "sex[male]": -1.02975490702746,
+                "age": -0.00408399239326423,
+                "passengerClass[2nd]": -1.4245822416975,
+                "passengerClass[3rd]": -2.38817805380386,
+                "sex[male]:age": -0.0528913557943879,
+            }
+        },
+        961.91700917,
+        1e-9,
+    ),
+    # glm(cbind(Menarche, Total - Menarche) ~ Age, binomial, MASS::menarche)
+    "menarche": (
+        ["menarche.csv", "Menarche / Total ~ Age"],
+        {"Menarche": {"(Intercept)": -21.2263949051674, "Age": 1.63196834822757}},
+        26.7034516358,
+        1e-9,
+    ),
+    # glm(case ~ education*spontaneous + log(age), binomial, infert)
+    "infert": (
+        ["infert.csv", "case ~ education*spontaneous + log(age)"],
+        {
+            "1": {
+                "(Intercept)": -1.30058311957819,
+                "education[12+ yrs]": -0.867107984867725,
+                "education[6-11yrs]": -0.426194605943811,
+                "spontaneous": 0.223563157681046,
+                "log(age)": 0.143885054404966,
+                "education[12+ yrs]:spontaneous": 1.17331887606506,
+                "education[6-11yrs]:spontaneous": 0.666433625916415,
+            }
+        },
+        280.755430416,
+        1e-9,
+    ),
+    # glm(low ~ 0 + age + factor(race), binomial, birthwt)
+    "no intercept": (
+        ["birthwt.csv", "low ~ 0 + age + C(race)"],
+        {
+            "1": {
+                "(Intercept)": 0.0,
+                "age": -0.0395112049510063,
+                "C(race)[1]": -0.208019948193712,
+                "C(race)[2]": 0.537232768322447,
+                "C(race)[3]": 0.361686334642119,
+            }
+        },
+        228.127505821,
+        1e-9,
+    ),
+    # multinom(partic ~ hincome + children, carData::Womenlf), against the first class
+    "womenlf": (
+        ["womenlf.csv", "partic ~ hincome + children"],
+        {
+            "not.work": {
+                "(Intercept)": -1.982822581037275,
+                "hincome": 0.097230675074359438,
+                "children[present]": 2.5585951294226823,
+            },
+            "parttime": {
+                "(Intercept)": -3.415129862923417,
+                "hincome": 0.104122832946501584,
+                "children[present]": 2.5800864073303855,
+            },
+        },
+        422.88192579478977,
+        1e-5,
+    ),
+    # multinom(Sat ~ Infl + Type + Cont, MASS::housing, weights = Freq), levels in alphabetical order
+    "housing": (
+        ["housing.csv", "Sat ~ Infl + Type + Cont", "--weights", "Freq"],
+        {
+            "Low": {
+                "(Intercept)": -1.2200835722181296,
+                "Infl[Low]": 1.61263106703728654,
+                "Infl[Medium]": 0.87776783739843167,
+                "Type[Atrium]": -0.32765365807990643,
+                "Type[Terrace]": 0.67669595099106472,
+                "Type[Tower]": -0.73563174194654535,
+                "Cont[Low]": 0.48182700815748214,
+            },
+            "Medium": {
+                "(Intercept)": -1.0492137699327411,
+                "Infl[Low]": 0.94769575185139943,
+                "Infl[Medium]": 0.65922842166279283,
+                "Type[Atrium]": 0.23940535177121963,
+                "Type[Terrace]": 0.44581418109249010,
+                "Type[Tower]": -0.29994302731264560,
+                "Cont[Low]": 0.12097512615975965,
+            },
+        },
+        3470.0838663411218,
+        1e-5,
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test works in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*argv: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "berkson", *map(str, argv)], capture_output=True, text=True, timeout=60
+    )
+
+
+def read_rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def contrasts(data: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Coefficients of each class, against the first where there are several."""
+    entries = [{"(Intercept)": e["intercept"], **e["columns"]} for e in data["coefficients"]]
+    names = [e["class"] for e in data["coefficients"]]
+    if len(entries) == 1:
+        return {names[0]: entries[0]}
+    first = entries[0]
+    return {n: {c: v - first[c] for c, v in e.items()} for n, e in zip(names[1:], entries[1:], strict=True)}
+
+
+@pytest.mark.parametrize("name", R)
+def test_the_numbers_are_those_of_r(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (file, *rest), expected, deviance, tolerance = R[name]
+    assert main(["fit", str(DATA / file), *rest, "--json", "--no-save"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    found = contrasts(data)
+    assert {k: set(v) for k, v in found.items()} == {k: set(v) for k, v in expected.items()}
+    for event, coefficients in expected.items():
+        for column, value in coefficients.items():
+            assert found[event][column] == pytest.approx(value, rel=tolerance, abs=1e-12), (event, column)
+    assert data["statistics"]["deviance"] == pytest.approx(deviance, rel=1e-10)  # R prints 12 digits
+    assert data["certificate"]["certified"] is True
+
+
+def test_an_offset_is_that_of_r(capsys: pytest.CaptureFixture[str]) -> None:
+    # glm(low ~ age + smoke, binomial, birthwt, offset = -0.01 * lwt)
+    rows = read_rows((DATA / "birthwt.csv").read_text())
+    lines = [f"{r['low']},{r['age']},{r['smoke']},{-0.01 * float(r['lwt'])!r}" for r in rows]
+    Path("t.csv").write_text("\n".join(["low,age,smoke,known", *lines]))
+    assert main(["fit", "t.csv", "low ~ .", "--offset", "known", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert contrasts(data)["1"] == pytest.approx(
+        {"(Intercept)": 1.13689869464865, "age": -0.0406771596291202, "smoke": 0.673958986443803}, rel=1e-9
+    )
+    assert data["statistics"]["deviance"] == pytest.approx(223.003531161, rel=1e-10)
+    assert data["statistics"]["null_deviance"] == pytest.approx(229.141937632, rel=1e-10)
+    assert main(["predict", "t.model.json", str(DATA / "birthwt.csv")]) == 2
+    assert "no column 'known'" in capsys.readouterr().err
+
+
+def test_fit_prints_a_report_and_writes_a_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(BIRTHS) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    said = re.sub(r"\d+\.\d+ s;", "TIME;", re.sub(r"within \S+ of", "within GAP of", out))
+    assert said == (
+        "low ~ age + lwt + C(race) + smoke\n"
+        "P(low = 1): 59 of 189 rows\n"
+        "189 rows of birthwt.csv, none dropped\n"
+        "\n"
+        "             log-odds  odds ratio\n"
+        "(Intercept)   0.3325       1.394   odds at 0 and references\n"
+        "age          -0.02248      0.9778  per unit of age\n"
+        "lwt          -0.01253      0.9876  per unit of lwt\n"
+        "C(race)\n"
+        "  1           0            1       reference\n"
+        "  2           1.232        3.427   against 1\n"
+        "  3           0.9433       2.568   against 1\n"
+        "smoke         1.054        2.870   per unit of smoke\n"
+        "\n"
+        "deviance 214.58, of the null model 234.67 (McFadden R² 0.0856); log-likelihood -107.289\n"
+        "Optimum certified: the objective is within GAP of its least possible value, relative to the null model's.\n"
+        "8 passes over the data, TIME; newton, since 189 rows x 6 unknowns: "
+        "an exact Hessian costs less than avoiding it.\n"
+        "Model saved as birthwt.model.json\n"
+    )
+    assert [path.name for path in folder.iterdir()] == ["birthwt.model.json"]
+
+
+def test_dropped_rows_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["fit", str(DATA / "titanic_passengers.csv"), "survived ~ age + sex", "--no-save"]
+    assert main(argv) == 0
+    out = capsys.readouterr().out
+    assert "P(survived = yes): 427 of 1,046 rows" in out
+    assert "1,046 of 1,309 rows of titanic_passengers.csv; 263 dropped, a value missing: age in 263" in out
+    assert main([*argv, "--missing", "error"]) == 2
+    assert "263 of 1,309 rows of titanic_passengers.csv lack a value (age in 263)" in capsys.readouterr().err
+
+
+def test_the_event_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["fit", str(DATA / "titanic_passengers.csv"), "survived ~ sex", "--json", "--no-save"]
+    assert main(argv) == 0
+    yes = contrasts(json.loads(capsys.readouterr().out))["yes"]
+    assert main([*argv, "--event", "no"]) == 0
+    no = contrasts(json.loads(capsys.readouterr().out))["no"]
+    assert no == pytest.approx({name: -value for name, value in yes.items()}, rel=1e-9)
+
+
+def test_a_target_stands_for_all_other_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (DATA / "birthwt.csv").read_text().replace('"low"', '"is low"')
+    Path("t.csv").write_text(text)
+    assert main(["fit", "t.csv", "--target", "is low", "--json", "--strength", "1"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["formula"] == "`is low` ~ ."
+    assert len(data["coefficients"][0]["columns"]) == 9
+    assert data["statistics"] is None
+    assert main(["fit", "t.csv", "--strength", "1", "`is low` ~ ."]) == 0  # arguments in any order
+    assert "ridge of strength 1.000 (C = 1.000)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "formula", "kind", "shown"),
+    [
+        ("endometrial.csv", "HG ~ NV + PI + EH", "Quasi-complete separation", r"NV +\+inf +inf +no finite estimate"),
+        ("wdbc.csv", "malignant ~ .", "Complete separation", r"- +- +no estimate, separated"),
+        ("iris.csv", "Species ~ .", "separation", r"Petal.Width +.inf"),
+    ],
+)
+def test_separated_data_have_no_fit(
+    folder: Path, capsys: pytest.CaptureFixture[str], file: str, formula: str, kind: str, shown: str
+) -> None:
+    assert main(["fit", str(DATA / file), formula]) == 1
+    out, err = capsys.readouterr()
+    assert kind in out
+    assert re.search(shown, out)
+    assert err.startswith("berkson: no finite optimum: the data are separated")
+    assert err.count("\n") == 1
+    (model,) = folder.iterdir()
+    assert json.loads(model.read_text())["certificate"]["exists"] is False
+    assert main(["predict", model.name, str(DATA / file)]) == 0
+    assert "the model is not certified" in capsys.readouterr().err
+
+
+def test_finite_coefficients_of_separated_data_are_those_of_r(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", str(DATA / "endometrial.csv"), "HG ~ NV + PI + EH", "--json", "--no-save"]) == 1
+    found = contrasts(json.loads(capsys.readouterr().out))["1"]
+    # glm(HG ~ NV + PI + EH, binomial, brglm2::endometrial), maxit = 30; the limit is reached to what the report shows
+    for column, value in {"(Intercept)": 4.30451778, "PI": -0.0421834033, "EH": -2.90260562}.items():
+        assert found[column] == pytest.approx(value, rel=1e-4)
+
+
+def test_aliased_columns_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = read_rows((DATA / "birthwt.csv").read_text())
+    lines = [f"{r['low']},{r['age']},{r['lwt']},{2 * int(r['age']) - int(r['lwt'])},5" for r in rows]
+    Path("t.csv").write_text("\n".join(["low,age,lwt,both,five", *lines]))
+    assert main(["fit", "t.csv", "low ~ age + lwt + both + five"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"both +- +- +not estimable: = 2 age - lwt\n", out)
+    assert re.search(r"five +- +- +not estimable: = 5\n", out)
+    assert "cannot be told apart" in out
+
+
+def test_a_limit_of_iterations_is_told(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    assert main([*BIRTHS, "--max-iter", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert "Stopped after 1 iteration" in out
+    assert err.startswith("berkson: stopped after 1 iteration")
+    assert [path.name for path in folder.iterdir()] == ["birthwt.model.json"]
+
+
+# --- predict and check ----------------------------------------------------------------------------------------------
+
+
+def test_predictions_of_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BIRTHS, "--quiet"]) == 0
+    births = str(DATA / "birthwt.csv")
+    outputs = {}
+    for kind in ("probability", "class", "link"):
+        assert main(["predict", "birthwt.model.json", births, "--kind", kind]) == 0
+        outputs[kind] = read_rows(capsys.readouterr().out)
+    # R: head(predict(fit, type = "response"), 3) and type = "link"
+    p = [float(row["P(low = 1)"]) for row in outputs["probability"]]
+    assert p[:3] == pytest.approx([0.241836859373276, 0.196621257733582, 0.406640705718534], rel=1e-12)
+    eta = [float(row["log-odds(low = 1)"]) for row in outputs["link"]]
+    assert eta[:3] == pytest.approx([-1.142635223581531, -1.407546933170225, -0.377870099443401], rel=1e-12)
+    assert [row["low"] for row in outputs["class"]] == ["1" if v >= 0.5 else "0" for v in p]
+    assert len(p) == 189
+
+
+def test_predictions_of_classes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", str(DATA / "womenlf.csv"), "partic ~ hincome + children", "--quiet"]) == 0
+    argv = ["predict", "womenlf.model.json", str(DATA / "womenlf.csv"), "--kind"]
+    assert main([*argv, "probability"]) == 0
+    rows = read_rows(capsys.readouterr().out)
+    classes = ["fulltime", "not.work", "parttime"]
+    assert list(rows[0]) == [f"P(partic = {name})" for name in classes]
+    assert all(sum(map(float, row.values())) == pytest.approx(1.0, rel=1e-14) for row in rows)
+    # the score equations: fitted probabilities of a class sum to its rows
+    for name, count in zip(classes, [66, 155, 42], strict=True):
+        assert sum(float(row[f"P(partic = {name})"]) for row in rows) == pytest.approx(count, rel=1e-9)
+    assert main([*argv, "link"]) == 0
+    first = read_rows(capsys.readouterr().out)[0]
+    assert list(first) == [f"log-odds(partic = {name} : fulltime)" for name in classes[1:]]
+    assert main([*argv, "class"]) == 0
+    assert {row["partic"] for row in read_rows(capsys.readouterr().out)} == {"fulltime", "not.work"}
+
+
+def test_predict_finds_columns_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BIRTHS, "--quiet"]) == 0
+    assert main(["predict", "birthwt.model.json", str(DATA / "birthwt.csv")]) == 0
+    expected = capsys.readouterr().out
+    rows = read_rows((DATA / "birthwt.csv").read_text())
+    order = ["smoke", "race", "other", "lwt", "age"]
+    lines = ["\t".join(str(row.get(name, "?")) for name in order) for row in rows]
+    Path("t.tsv.gz").write_bytes(gzip.compress("\n".join(["\t".join(order), *lines]).encode()))
+    assert main(["predict", "birthwt.model.json", "t.tsv.gz", "--output", "p.csv"]) == 0
+    assert capsys.readouterr().out == ""
+    assert Path("p.csv").read_text() == expected
+
+
+def test_missing_values_give_empty_predictions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BIRTHS, "--quiet"]) == 0
+    Path("t.csv").write_text("age,lwt,race,smoke\n20,100,1,0\nNA,100,1,0\n20,,?,1\n")
+    for kind in ("probability", "class", "link"):
+        assert main(["predict", "birthwt.model.json", "t.csv", "--kind", kind, "--na", "?"]) == 0
+        out, err = capsys.readouterr()
+        lines = out.splitlines()
+        assert lines[1] != '""'
+        assert lines[2:] == ['""', '""']
+        assert err == "berkson: note: 2 of 3 rows have a missing value, and an empty prediction\n"
+
+
+def test_check_proves_the_fit_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BIRTHS, "--quiet"]) == 0
+    assert main(["check", "birthwt.model.json", str(DATA / "birthwt.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "Optimum certified" in out
+    assert "objective 107.2886173 on these data, 107.2886173 when fitted" in out
+
+
+def test_check_of_other_data_proves_nothing(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    assert main([*BIRTHS, "--quiet"]) == 0
+    lines = (DATA / "birthwt.csv").read_text().splitlines()
+    Path("half.csv").write_text("\n".join(lines[:1] + lines[1::2]))
+    assert main(["check", "birthwt.model.json", "half.csv"]) == 1
+    out, err = capsys.readouterr()
+    assert "95 rows of half.csv" in out
+    assert "certified" not in out
+    assert err.startswith("berkson: ")
+    changed = json.loads(Path("birthwt.model.json").read_text())
+    changed["coefficients"][0]["columns"]["smoke"] += 0.01
+    Path("changed.json").write_text(json.dumps(changed))
+    assert main(["check", "changed.json", str(DATA / "birthwt.csv")]) == 1
+    assert main(["check", "changed.json", str(DATA / "birthwt.csv"), "--tol", "0.1", "--quiet"]) == 0
+
+
+# --- bad input ------------------------------------------------------------------------------------------------------
+
+GOOD = "y,x,g,w\n0,1,a,1\n1,2,b,1\n0,3,a,1\n1,1,b,1\n1,2,a,1\n0,2,b,1\n"
+
+BAD: dict[str, tuple[str, list[str], str]] = {
+    "absent": ("fit", ["absent.csv", "y ~ x"], "there is no file absent.csv"),
+    "directory": ("fit", [".", "y ~ x"], "is a directory"),
+    "empty file": ("fit", ["empty.csv", "y ~ x"], "empty.csv is empty"),
+    "empty table": ("fit", ["header.csv", "y ~ x"], "no rows below it"),
+    "ragged": ("fit", ["ragged.csv", "y ~ x"], "line 3 of ragged.csv"),
+    "damaged": ("fit", ["cut.csv.gz", "y ~ x"], "damaged gzip file"),
+    "not text": ("fit", ["binary.csv", "y ~ x"], "not text"),
+    "infinite": ("fit", ["inf.csv", "y ~ x"], "x is infinite in row 2 of inf.csv"),
+    "huge": ("fit", ["huge.csv", "y ~ x"], "too large to be squared"),
+    "no complete row": ("fit", ["nan.csv", "y ~ x"], "every row of nan.csv misses a value"),
+    "text in arithmetic": ("fit", ["good.csv", "y ~ log(g)"], "column 'g' is a factor"),
+    "log of zero": ("fit", ["good.csv", "x ~ log(y)"], "is infinite in row 1"),
+    "one class": ("fit", ["one.csv", "y ~ x"], "holds only '1'"),
+    "measurement": ("fit", ["measured.csv", "y ~ x"], "looks like a measurement"),
+    "weights negative": ("fit", ["minus.csv", "y ~ x", "--weights", "w"], "hold -1"),
+    "weights zero": ("fit", ["nought.csv", "y ~ x", "--weights", "w"], "zero in every row"),
+    "weights unknown": ("fit", ["good.csv", "y ~ x", "--weights", "v"], "no column 'v'"),
+    "column unknown": ("fit", ["good.csv", "y ~ xx"], "no column 'xx'; did you mean 'x'?"),
+    "target unknown": ("fit", ["good.csv", "--target", "z"], "no column 'z'"),
+    "event unknown": ("fit", ["good.csv", "y ~ x", "--event", "2"], "no level '2'"),
+    "function unknown": ("fit", ["good.csv", "y ~ system(x)"], "unknown function 'system'"),
+    "python in a formula": ("fit", ["good.csv", "y ~ __import__('os').system('touch owned')"], "position"),
+    "no response": ("fit", ["good.csv", "~ x"], "has no response"),
+    "no formula": ("fit", ["good.csv"], "give a formula or --target"),
+    "formula and target": ("fit", ["good.csv", "y ~ x", "--target", "y"], "give a formula or --target"),
+    "option unknown": (
+        "fit",
+        ["good.csv", "y ~ x", "--evnt", "1"],
+        "unknown option '--evnt' (did you mean '--event'?)",
+    ),
+    "argument unknown": ("fit", ["good.csv", "y ~ x", "z"], "unknown argument 'z'"),
+    "strength negative": ("fit", ["good.csv", "y ~ x", "--strength", "-1"], "-1 is not a finite number >= 0"),
+    "strength no number": ("fit", ["good.csv", "y ~ x", "--strength", "strong"], "'strong' is no number"),
+    "tolerance": ("fit", ["good.csv", "y ~ x", "--tol", "0"], "0 is not between 0 and 1"),
+    "iterations": ("fit", ["good.csv", "y ~ x", "--max-iter", "0"], "no whole number above 0"),
+    "nowhere to save": ("fit", ["good.csv", "y ~ x", "--save", "no/m.json"], "there is no directory no"),
+    "save as directory": ("fit", ["good.csv", "y ~ x", "--save", "."], ". is a directory"),
+    "file missing": ("fit", [], "required: FILE"),
+    "model absent": ("predict", ["absent.json", "good.csv"], "there is no file absent.json"),
+    "model no model": ("predict", ["good.csv", "good.csv"], "good.csv is no model: it is not JSON"),
+    "predict column absent": ("predict", ["m.json", "ragged.csv"], "no column 'g'"),
+    "predict level unseen": ("predict", ["m.json", "unseen.csv"], "'g' holds level 'q'"),
+    "predict wrong kind": ("predict", ["m.json", "words.csv"], "column 'x' holds 'many' where a number is needed"),
+    "predict nowhere": ("predict", ["m.json", "good.csv", "--output", "no/p.csv"], "there is no directory no"),
+    "predict kind": ("predict", ["m.json", "good.csv", "--kind", "odds"], "invalid choice: 'odds'"),
+    "check column absent": ("check", ["m.json", "ragged.csv"], "no column 'g'"),
+    "check response unseen": ("check", ["m.json", "third.csv"], "level '2'"),
+    "command unknown": ("fti", [], "unknown command 'fti' (did you mean 'fit'?)"),
+    "option before": ("--versoin", [], "unknown option '--versoin' (did you mean '--version'?)"),
+}
+
+
+def bad_files() -> None:
+    files = {
+        "good.csv": GOOD,
+        "empty.csv": "",
+        "header.csv": "y,x\n",
+        "ragged.csv": "y,x\n1,2\n1\n",
+        "binary.csv": "y,x\n1,\0\n",
+        "inf.csv": "y,x\n1,2\n0,inf\n1,1\n0,2\n",
+        "huge.csv": "y,x\n1,1e300\n0,3\n1,2\n0,4\n",
+        "nan.csv": "y,x\n1,NA\nNA,3\n",
+        "one.csv": "y,x\n1,2\n1,3\n",
+        "measured.csv": "y,x\n" + "".join(f"{k}.5,{k}\n" for k in range(5)),
+        "minus.csv": GOOD.replace("a,1\n1,2", "a,-1\n1,2"),
+        "nought.csv": GOOD.replace(",1\n", ",0\n"),
+        "unseen.csv": "x,g\n1,a\n2,q\n",
+        "words.csv": "x,g\n1,a\nmany,b\n",
+        "third.csv": GOOD.replace("0,1,a", "2,1,a"),
+    }
+    for name, text in files.items():
+        Path(name).write_text(text)
+    Path("cut.csv.gz").write_bytes(gzip.compress(GOOD.encode())[:30])
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command, arguments, sentence = BAD[name]
+    bad_files()
+    assert main(["fit", "good.csv", "y ~ x + g", "--save", "m.json", "--quiet"]) == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert main([command, *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("berkson: ")
+    assert sentence in err
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_bad_input_in_a_process() -> None:
+    done = run("fit", "absent.csv", "y ~ x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "berkson: there is no file absent.csv; check the name and the directory\n"
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("t.csv").write_text(
+        "y,\x1b[31mx,g\n" + "1,2,a\n0,3,b\x1b[2J\n1,4,a\n0,2,b\x1b[2J\n1,2,a\n1,1,b\x1b[2J\n0,1,a\n"
+    )
+    main(["fit", "t.csv", "y ~ ."])
+    main(["fit", "t.csv", "y ~ z"])
+    main(["fit", "t.csv", "y ~ \x1b[0m"])
+    out, err = capsys.readouterr()
+    assert "\\x1b[31mx" in out
+    assert "\x1b" not in out + err
+
+
+def test_a_model_kept_from_before_survives_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    bad_files()
+    Path("m.json").write_text("precious")
+    assert main(["fit", "one.csv", "y ~ x", "--save", "m.json"]) == 2
+    assert Path("m.json").read_text() == "precious"
+
+
+def test_writing_that_fails_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad_files()
+    long = "m" * 300 + ".json"
+    assert main(["fit", "good.csv", "y ~ x", "--save", long, "--quiet"]) == 2
+    assert capsys.readouterr().err == f"berkson: {long} cannot be written: File name too long\n"
+
+
+# --- help, pipes, terminals -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"], ["fit", "--help"], ["predict", "-h"], ["check", "-h"]])
+def test_help_teaches(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("usage: berkson")
+    assert "example" in out
+    assert "exit codes" in out
+    assert max(map(len, out.splitlines())) <= 120
+    if argv[0] == "fit":
+        assert "formulas" in out
+
+
+def test_the_examples_of_the_help_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad_files()
+    for name in ("births.csv", "titanic.csv", "menarche.csv", "housing.csv", "new.csv"):
+        source = {"births.csv": "birthwt.csv", "new.csv": "birthwt.csv", "titanic.csv": "titanic_passengers.csv"}
+        text = (DATA / source.get(name, name)).read_text().replace("passengerClass", "class")
+        Path(name).write_text(text)
+    shown = []
+    for command in ([], ["fit"], ["predict"], ["check"]):
+        main([*command, "--help"])
+        out = capsys.readouterr().out
+        examples = out[out.index("example") :].split("\n\n")[0].splitlines()[1:]
+        shown += [line.strip() for line in examples]
+    assert len(shown) >= 10
+    for line in shown:
+        words = re.findall(r'"([^"]*)"|(\S+)', line)
+        argv = [quoted or plain for quoted, plain in words][1:]
+        # --target low explains it by bwt too, from which it was made: separated
+        assert main(argv) == (1 if "--target" in argv else 0), line
+
+
+def test_version_and_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib.metadata import version
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"berkson {version('berkson')}\n"
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("usage: berkson")
+
+
+def test_json_and_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BIRTHS, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    saved = json.loads(Path("birthwt.model.json").read_text())
+    assert {key: printed[key] for key in saved} == saved
+    assert printed["solver"]["passes"] > 0
+    assert main([*BIRTHS, "--quiet", "--save", "other.json"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert json.loads(Path("other.json").read_text()) == saved
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    main([*BIRTHS, "--quiet"])
+    command = [sys.executable, "-m", "berkson", "predict", "birthwt.model.json", str(DATA / "birthwt.csv")]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_an_interrupt_is_told_without_a_traceback(folder: Path) -> None:
+    os.mkfifo("slow.csv")
+    command = [sys.executable, "-m", "berkson", "fit", "slow.csv", "y ~ x"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with open("slow.csv", "w") as data:  # returns when the command has opened it too
+        data.write("y,x\n1,2\n")
+        data.flush()
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "berkson: interrupted\n")
+    assert [path.name for path in folder.iterdir()] == ["slow.csv"]
+
+
+def on_terminal(*argv: str, **environment: str) -> str:
+    """What the command shows on a terminal of 72 columns."""
+    master, slave = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "72", **environment}
+    command = [sys.executable, "-m", "berkson", *argv]
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=env) as process:
+        os.close(slave)
+        shown = b""
+        while True:
+            try:
+                block = os.read(master, 1 << 16)
+            except OSError:  # Linux says so at the end of a terminal
+                break
+            if not block:
+                break
+            shown += block
+        assert process.wait(60) == 0
+    os.close(master)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_shows_the_same_text_in_colour(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BIRTHS, "--no-save"]) == 0
+    piped = capsys.readouterr().out
+    coloured = on_terminal(*BIRTHS, "--no-save")
+    assert "\x1b[1m" in coloured
+    assert "\x1b[32mOptimum certified" in coloured
+    plain = on_terminal(*BIRTHS, "--no-save", NO_COLOR="1")
+    assert not re.search(r"\x1b\[3\d", plain)
+
+    def words(text: str) -> list[str]:
+        text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+        return re.sub(r"\d+\.\d+ s;", "TIME;", text).split()
+
+    assert words(coloured) == words(plain) == words(piped)
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in coloured.splitlines()) <= 72
+    assert max(map(len, piped.splitlines())) > 72
+
+
+def test_starting_is_light() -> None:
+    # which modules are there, not how long they took: times on a shared machine prove nothing
+    script = "import sys; from berkson.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    heavy = {"numpy", "scipy", "sklearn", "pandas", "rich", "narwhals", "matplotlib"}
+    loaded = set(subprocess.check_output([sys.executable, "-c", script, "--help"], text=True).split())
+    assert not loaded & heavy
+    command = [sys.executable, "-c", script, *BIRTHS, "--quiet"]
+    assert set(subprocess.check_output(command, text=True).split()) & heavy == {"numpy"}
