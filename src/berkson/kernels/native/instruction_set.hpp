@@ -2,7 +2,7 @@
 // compiler assumes anyway) and NAME.  Nothing from the standard library is instantiated in here, so that no function
 // compiled for a newer machine can end up in code that runs on an older one.
 
-#define AS_PRAGMA(text) _Pragma(#text)
+#define AS_PRAGMA(...) _Pragma(#__VA_ARGS__)
 #if defined(TARGET) && defined(__clang__)
 #define BEGIN_TARGET(set) AS_PRAGMA(clang attribute push(__attribute__((target(set))), apply_to = function))
 #define END_TARGET AS_PRAGMA(clang attribute pop)

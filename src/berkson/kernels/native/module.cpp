@@ -226,6 +226,7 @@ int set_up(PyObject* module) {
     const char* wanted = std::getenv("BERKSON_ISA");
     bool found = !wanted || !strcmp(wanted, "baseline");
 #ifdef BERKSON_X86
+    __builtin_cpu_init();
     const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");

@@ -15,7 +15,7 @@ INLINE void store(double* p, vd v) { memcpy(p, &v, sizeof v); }
 INLINE vd splat(double x) { return x - vd{}; }  // subtracting +0 changes nothing, not even -0
 INLINE vd absolute(vd x) { return (vd)((vl)x & INT64_MAX); }
 INLINE vd keep_where(vl mask, vd x) { return (vd)((vl)x & mask); }
-INLINE vd min_or_nan(vd a, vd b) { return (b < a) | (b != b) ? b : a; }
+INLINE vd min_or_nan(vd a, vd b) { return ((b < a) | (b != b)) ? b : a; }
 INLINE bool any(vl mask) {
     int64_t seen = 0;
     for (int i = 0; i < W; i++) seen |= mask[i];
