@@ -18,6 +18,7 @@ Span = tuple[str, Style]
 # Bold and the basic colours only: they follow the palette of a terminal, light or dark.
 _RICH = {"plain": "", "title": "bold", "heading": "bold", "quiet": "dim", "good": "green", "bad": "red"}
 _WIDEST, _NARROWEST = 110, 40  # characters of a line on a terminal
+_NAME, _REMARK = 12, 26  # characters that a name gets in any case, and a remark where names are long
 
 
 @dataclass(frozen=True)
@@ -102,22 +103,25 @@ def _fold(text: str, width: int | None, indent: str = "  ") -> list[str]:
 def _grid(grid: Grid, width: int | None) -> Iterator[list[Span]]:
     columns = [[row.numbers[k] if row.numbers else "" for row in grid.rows] for k in range(len(grid.headings) - 1)]
     set_columns = [_on_points(column, grid.headings[k + 1]) for k, column in enumerate(columns)]
-    names = [clean(row.name) for row in grid.rows]
-    first = max(map(width_of, [grid.headings[0], *names]))
+    title, names = clean(grid.headings[0]), [clean(row.name) for row in grid.rows]
+    first = max(map(width_of, [title, *names]))
     taken = sum(2 + width_of(column[0]) for column in set_columns)
+    remarks = [clean(row.remark) for row in grid.rows]
+    left = None
     if width is not None:
-        first = min(first, max(12, width - taken))
-    heading = _pad(grid.headings[0], first) + "".join("  " + column[0] for column in set_columns)
+        wanted = min(_REMARK, max((2 + width_of(remark) for remark in remarks if remark), default=0))
+        first = min(first, max(_NAME, width - taken - wanted))
+        left = width - first - taken - 2
+    heading = _pad(_shorten(title, first), first) + "".join("  " + column[0] for column in set_columns)
     yield [(heading.rstrip(), "heading")]
     for k, row in enumerate(grid.rows):
         cells = "".join("  " + column[k + 1] for column in set_columns)
         short = _pad(_shorten(names[k], first), first)
-        remark = clean(row.remark)
-        spans: list[Span] = [(short + cells if cells.strip() else short.rstrip(), row.style)]
+        remark = "" if left is not None and left < _NAME else _shorten(remarks[k], left)
         if remark:
-            left = None if width is None else max(8, width - first - taken - 2)
-            spans.append(("  " + _shorten(remark, left), "quiet" if row.style == "plain" else row.style))
-        yield [(text.rstrip() if span == spans[-1] else text, style) for span in spans for text, style in [span]]
+            yield [(short + cells + "  ", row.style), (remark, "quiet" if row.style == "plain" else row.style)]
+        else:
+            yield [((short + cells).rstrip(), row.style)]
 
 
 def _pad(text: str, width: int) -> str:
