@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import berkson.read as read
 from berkson.read import MISSING, ReadError, read_table
@@ -222,3 +224,26 @@ def test_a_parquet_bomb_is_not_unpacked(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table({"x": np.zeros(20_000_000)}), tmp_path / "bomb.parquet")
     with pytest.raises(ReadError, match="unpacks to more than 1000 times its size"):
         read_table(tmp_path / "bomb.parquet")
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scratch")
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(alphabet="xy,;\t\n\r\"'01.5-eNA ?é\x00\ufeff", max_size=80).map(str.encode),
+        st.binary(max_size=60).map(gzip.compress),
+        st.binary(max_size=60).map(lambda tail: b"\x1f\x8b\x08" + tail),
+    )
+)
+def test_whatever_a_file_holds_it_is_a_table_or_one_sentence(scratch: Path, content: bytes) -> None:
+    path, sentence = write(scratch, content), ""
+    try:
+        table = read_table(path)
+        assert all(len(column.values) == table.n_rows > 0 for column in table.columns.values())
+    except ValueError as error:
+        sentence = str(error)
+    assert "\n" not in sentence
