@@ -99,6 +99,23 @@ def test_infinite_coefficients_and_signs_are_the_extremes_of_the_cone(problem):
                 assert not down
 
 
+@pytest.mark.parametrize("scale", [1e-6, 0.1, 1e6])
+def test_ties_stay_ties_where_storage_rounds_the_numbers(scale):
+    rng = np.random.default_rng(17)
+    kinds = set()
+    for _ in range(15):
+        X = rng.integers(-2, 3, size=(30, 3)).astype(np.float64)
+        score = X @ [1.0, 2.0, -1.0]
+        y = np.where(score == 0, rng.integers(0, 2, 30), score > 0)
+        exact, stored = (
+            find_separation(Problem(X, codes(y)), None),
+            find_separation(Problem(X * scale + 1.0, codes(y)), None),
+        )
+        assert (exact.kind, exact.separated_rows) == (stored.kind, stored.separated_rows)
+        kinds.add(exact.kind)
+    assert "quasi-complete" in kinds
+
+
 @pytest.mark.parametrize("degree", [1, 3, 5, 6])
 def test_polynomials_separate_as_many_sign_changes_as_their_degree(degree):
     rng = np.random.default_rng(degree)

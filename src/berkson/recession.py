@@ -150,7 +150,10 @@ def label(problem: Problem, kept: Indices | None) -> Labelled:
     metric[np.ix_(kept, kept)] = (axes @ axes.T) / (scale[:, None] * scale)
     length = np.sqrt(np.maximum(design.quadratic_form(None, center, metric, threads), 0.0))
     length[length == 0.0] = 1.0
-    strict = max(STRICT, 8.0 * float(np.finfo(np.float64).eps * np.linalg.norm(axes)))
+    stored = (
+        1.0 + np.abs(np.append(center, 0.0)[kept]) / scale
+    )  # rounding of a cell, per spread, in units of the last place
+    strict = max(STRICT, 4.0 * float(np.finfo(np.float64).eps * np.linalg.norm(stored[:, None] * axes)))
     tied = None
     if y.dtype.kind == "f":
         tied = y > 0 if y.ndim == 2 else np.column_stack([y < 1, y > 0])

@@ -82,7 +82,8 @@ def find_separation(problem: Problem, kept: npt.NDArray[np.intp] | None) -> Sepa
 
     Rows of zero weight do not count, offsets do not matter.  A separation that is returned has been checked by the sign
     of every row's margin, to 1e-12 of the lengths of row and direction in uncorrelated columns (more where columns are
-    nearly collinear).  Costs a few linear programmes on a part of the rows and readings of X, which is not copied.
+    far from zero or nearly collinear).  Costs a few linear programmes on a part of the rows and a few readings of X,
+    which is not copied.
     """
     labelled = label(problem, kept)
     try:
