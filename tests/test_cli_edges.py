@@ -73,7 +73,7 @@ BAD: dict[str, tuple[str, list[str], str]] = {
     "strength negative": ("fit", ["good.csv", "y ~ x", "--strength", "-1"], "-1 is not a finite number >= 0"),
     "strength no number": ("fit", ["good.csv", "y ~ x", "--strength", "strong"], "'strong' is no number"),
     "tolerance": ("fit", ["good.csv", "y ~ x", "--tol", "0"], "0 is not between 0 and 1"),
-    "iterations": ("fit", ["good.csv", "y ~ x", "--max-iter", "0"], "no whole number above 0"),
+    "iterations": ("fit", ["good.csv", "y ~ x", "--max-iter", "0"], "no whole number from 1"),
     "nowhere to save": ("fit", ["good.csv", "y ~ x", "--save", "no/m.json"], "there is no directory no"),
     "save as directory": ("fit", ["good.csv", "y ~ x", "--save", "."], ". is a directory"),
     "file missing": ("fit", [], "required: FILE"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -198,6 +199,12 @@ def test_not_a_file(tmp_path: Path) -> None:
         read_table(tmp_path)
     with pytest.raises(ReadError, match="is not a Parquet file"):
         read_table(write(tmp_path, "x,y\n1,2\n", "t.parquet"))
+
+
+def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not installed
+    with pytest.raises(ReadError, match=r'pip install "berkson\[parquet\]"'):
+        read_table(write(tmp_path, b"PAR1....PAR1", "t.parquet"))
 
 
 def test_codes_with_letters_are_no_misread_numbers(tmp_path: Path) -> None:

@@ -210,9 +210,9 @@ def _share(text: str) -> float:
 
 
 def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text[:18]) == 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number above 0")
-    return int(text[:18])
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1 to 999999999")
+    return int(text)
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
