@@ -16,7 +16,7 @@ SUITE = Path(__file__).parent / "sklearn_suite"
 @pytest.mark.skipif(not sklearn.__version__.startswith("1.9."), reason="the exceptions are those of scikit-learn 1.9")
 def test_sklearn_suite(tmp_path: Path) -> None:
     """Every test passes but those in `sklearn_suite/exceptions.txt`, and every one of those fails."""
-    options = ["-q", "--no-header", "--tb=short", "-c", os.devnull, "--rootdir", str(tmp_path)]
+    options = ["-q", "--no-header", "--tb=line", "-c", os.devnull, "--rootdir", str(tmp_path)]
     options += ["-p", "sklearn_suite_plugin", "-p", "no:cacheprovider"]
     # one thread: the data are tiny, and scikit-learn's solvers start more than help them
     environment = os.environ | {"PYTHONPATH": str(SUITE), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
