@@ -15,6 +15,7 @@
 #endif
 
 #include <cmath>
+#include <type_traits>
 #include <utility>
 
 #include "pass.hpp"

@@ -12,9 +12,24 @@ INLINE double load_one(const char* at) {
     return double(x);
 }
 
+// W one-byte integers that lie side by side.  All W bytes go to every lane and are shifted into place there: compilers
+// make far slower code of widening a vector of bytes.
+template <class T>
+INLINE vd load_bytes(const char* at) {
+    using Signed = std::conditional_t<W == 8, int64_t, int32_t>;
+    using Word = std::conditional_t<std::is_signed_v<T>, Signed, std::make_unsigned_t<Signed>>;
+    Word word;
+    memcpy(&word, at, W);
+    typename Vector<Word>::type shift;
+    for (int i = 0; i < W; i++) shift[i] = 8 * (W - 1 - i);
+    auto number = ((word - typename Vector<Word>::type{}) << shift) >> 8 * (W - 1);
+    return __builtin_convertvector((typename Vector<Signed>::type)number, vd);
+}
+
 // W numbers that lie side by side.
 template <class T>
 INLINE vd load_many(const char* at) {
+    if constexpr (sizeof(T) == 1 && W > 2) return load_bytes<T>(at);
     typename Vector<T>::type x;
     memcpy(&x, at, sizeof x);
     if constexpr (sizeof(T) < 4) return __builtin_convertvector(__builtin_convertvector(x, typename Vector<int32_t>::type), vd);
