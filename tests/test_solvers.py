@@ -59,12 +59,14 @@ def true_gap(problem: Problem, fitted: Fit, known: Optimum) -> float:
 
 
 def rounding(fitted: Fit) -> float:
-    """How far, in the norm of the Hessian, rounding alone can move a linear predictor: its terms slope * x cancel to order
-    1 where columns are far from zero, and each is rounded to 2^-53 of itself.  No proof can see below that."""
+    """The distance, in the norm of the Hessian, that rounding to 2^-53 alone can make; no proof can see below it.
+
+    Of linear predictors: their terms slope * x, which cancel to order 1 where columns are far from zero.  Of gradients:
+    sums of weight * x, of some standard deviations, over the root of the curvature: 16 covers these problems.
+    """
     X = np.abs(fitted.problem.X.astype(float)).max(axis=0)
     terms = (np.abs(fitted.coef) @ X + np.abs(fitted.intercept)).max()
-    largest_curvature = 0.5 * float(fitted.problem.class_weights().sum())  # softmax: a half, two classes: a quarter
-    return 2.0**-53 * float(terms) * math.sqrt(largest_curvature) * 2.0
+    return 2.0**-53 * math.sqrt(fitted.problem.class_weights().sum()) * float(2 * terms + 16)
 
 
 def assert_proved(problem: Problem, fitted: Fit, known: Optimum) -> None:
