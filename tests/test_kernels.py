@@ -345,6 +345,13 @@ def test_moments_of_hard_columns(kernel: Any) -> None:
     np.testing.assert_allclose(kernel.moments(X, np.arange(1, 1001), None)[2][2], z[1:].var(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("kernel", BACKENDS)
+@pytest.mark.parametrize("huge", [1e300, np.inf])
+def test_moments_beyond_the_range_of_doubles(kernel: Any, huge: float) -> None:
+    _, mean, variance, low, high = kernel.moments(np.array([[1.0], [2.0], [huge], [4.0]]), None, None)
+    assert (mean[0], variance[0], low[0], high[0]) == (huge / 4, np.inf, 1.0, huge)
+
+
 @needs_native
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),

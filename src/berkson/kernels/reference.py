@@ -179,7 +179,8 @@ def shift(X: Array, rows: Array | None, weight: F64 | None) -> F64:
 def moments(X: Array, rows: Array | None, weight: F64 | None, threads: int = 1) -> tuple[float, F64, F64, F64, F64]:
     """Sum of weights, weighted mean and variance (p,) of each column, and minimum and maximum over rows of weight > 0.
 
-    A constant column has variance exactly 0.  Without a row of positive weight: 0, nan, nan, inf, -inf.
+    A constant column has variance exactly 0; one that overflows is inf.  Without a row of positive weight the answer is
+    0, nan, nan, inf, -inf.
     """
     p = X.shape[1]
     start = shift(X, rows, weight)
@@ -189,8 +190,9 @@ def moments(X: Array, rows: Array | None, weight: F64 | None, threads: int = 1) 
         w = _weights(weight, part, block)[:, 0]
         x = block[:, :p]
         total += float(w.sum())
-        s1 += w @ x
-        s2 += w @ (x * x)
+        with np.errstate(invalid="ignore", over="ignore"):
+            s1 += w @ x
+            s2 += w @ (x * x)
         kept = x[w != 0.0]
         if len(kept):
             low, high = np.minimum(low, kept.min(axis=0)), np.maximum(high, kept.max(axis=0))
@@ -199,9 +201,10 @@ def moments(X: Array, rows: Array | None, weight: F64 | None, threads: int = 1) 
 
 def from_sums(start: F64, total: float, s1: F64, s2: F64, low: F64, high: F64) -> tuple[float, F64, F64, F64, F64]:
     """Moments from sums of weight, weight x and weight x^2, and minima and maxima, of x counted from `start`."""
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         mean = s1 / total
-        return total, start + mean, np.maximum(s2 / total - mean * mean, 0.0), start + low, start + high
+        variance = np.where(np.isinf(s2), np.inf, np.maximum(s2 / total - mean * mean, 0.0))
+        return total, start + mean, variance, start + low, start + high
 
 
 def linear_predictor(X: Array, rows: Array | None, center: F64, coef: F64, offset: F64 | None, threads: int = 1) -> F64:
