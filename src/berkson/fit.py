@@ -30,6 +30,7 @@ F64 = npt.NDArray[np.float64]
 
 MOMENT_CELLS = 2_000_000  # cells from which centres and scales are taken: they only condition, they change no answer
 POLISH = 1e-24  # of the null objective: where exact Newton stops when its passes cost nothing
+PRECISION = 2.2e-16  # of double precision: no smaller distance is claimed in words
 STANDARD_ERROR_GAP = 5e-13  # delta^2 / 2 at delta = 1e-6 standard errors: the aim of an unpenalised fit at tol = 1e-8
 
 
@@ -296,7 +297,7 @@ def _status(
         return f"no finite optimum: the data are separated ({separation.kind})"
     if certified:
         return (
-            f"optimum certified: the objective is within {relative:.1g} of its least possible value, "
+            f"optimum certified: the objective is within {max(relative, PRECISION):.1g} of its least possible value, "
             "relative to the null model's"
         )
     distance = (

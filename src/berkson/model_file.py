@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from berkson.formula import Schema, parse
+from berkson.formula import Schema, parse, schema_from_dict, schema_to_dict
 from berkson.model import Infinite, Model, Proof, RowCount, classes_of
 
 VERSION = 1  # of the format
@@ -39,7 +39,7 @@ def to_dict(model: Model) -> dict[str, Any]:
         "berkson_model": VERSION,
         "program": model.program,
         "formula": model.formula,
-        "schema": model.schema.to_dict(),
+        "schema": schema_to_dict(model.schema),
         "coefficients": [
             {
                 "class": name,
@@ -152,7 +152,7 @@ def from_dict(data: Any) -> Model:
     read = _Fields(data, "the model")
     formula, program = read("formula", _text), read("program", _text)
     parse(formula)
-    schema = Schema.from_dict(read("schema", _any))
+    schema = schema_from_dict(read("schema", _any))
     if schema.outcome is None:
         raise ValueError("its schema has no response")
     coef, intercept = _coefficients(read("coefficients", _list), schema)

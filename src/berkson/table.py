@@ -31,6 +31,7 @@ def shorten(text: object) -> str:
 
 
 def quoted(text: object) -> str:
+    """A name or value in quotes, cut and printable."""
     return f"'{shorten(text)}'"
 
 

@@ -6,6 +6,7 @@ from berkson.formula.errors import FormulaError, UnseenLevelError
 from berkson.formula.formula import Formula, parse
 from berkson.formula.learn import learn
 from berkson.formula.outcome import Outcome
+from berkson.formula.saved import schema_from_dict, schema_to_dict
 from berkson.formula.schema import Block, CodedBlock, NumericBlock, Schema
 
 __all__ = [
@@ -19,4 +20,6 @@ __all__ = [
     "UnseenLevelError",
     "learn",
     "parse",
+    "schema_from_dict",
+    "schema_to_dict",
 ]

@@ -64,6 +64,7 @@ def _check(node: Node) -> None:
 
 
 def unknown_function(call: Call) -> FormulaError:
+    """The error for a function that is not on the list, with the list."""
     known = "C, cbind (on the left), " + ", ".join(FUNCTIONS)
     return FormulaError(f"unknown function {quoted(call.function)} at position {call.position}; there are {known}")
 

@@ -109,6 +109,7 @@ def _shown(term: Term) -> str:
 
 
 def term_text(term: Term) -> str:
+    """A term as it is written: its variables joined by colons."""
     return ":".join(map(str, term))
 
 
@@ -124,6 +125,7 @@ def column_names(item: Product, factors: Mapping[Node, Factor]) -> list[str]:
 
 
 def levels_coded(factor: Factor, full: bool) -> list[str]:
+    """The levels that get a column: all of them, or all but the reference."""
     return [level for level in factor.levels if full or level != factor.reference]
 
 

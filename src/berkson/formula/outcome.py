@@ -111,6 +111,7 @@ def _learn_levels(response: Response, column: Column, event: object | None) -> t
 
 
 def unused_note(name: str, unused: list[str]) -> str:
+    """The sentence about levels that no row has."""
     plural = "level" if len(unused) == 1 else "levels"
     return f"column {quoted(name)}: {plural} {listing(unused)} left out, no row without missing values has it"
 

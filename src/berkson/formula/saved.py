@@ -24,6 +24,7 @@ _MAX_TEXT = 100_000  # characters of a name or level
 
 
 def schema_to_dict(schema: Schema) -> dict[str, Any]:
+    """Plain data (str, int, bool, list, dict) that `schema_from_dict` reads back to an equal schema."""
     outcome = schema.outcome
     return {
         "response": None
@@ -47,6 +48,7 @@ def schema_to_dict(schema: Schema) -> dict[str, Any]:
 
 
 def schema_from_dict(data: Any) -> Schema:
+    """The schema that `schema_to_dict` wrote; ValueError, one sentence, for anything else.  Nothing is executed."""
     try:
         return _schema(data)
     except FormulaError as error:

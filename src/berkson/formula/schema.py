@@ -144,19 +144,6 @@ class Schema:
             raise ValueError(f"the formula {quoted(self)} has no response")
         return read_outcome(self.outcome, self.kinds, table)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data (str, int, bool, list, dict) that `from_dict` reads back to an equal schema."""
-        from berkson.formula.saved import schema_to_dict
-
-        return schema_to_dict(self)
-
-    @staticmethod
-    def from_dict(data: Any) -> Schema:
-        """The schema that `to_dict` wrote; ValueError, one sentence, for anything else.  Nothing in it is executed."""
-        from berkson.formula.saved import schema_from_dict
-
-        return schema_from_dict(data)
-
 
 class _Reader:
     """Reads the variables of one table, each once."""
