@@ -80,18 +80,18 @@ class Kronecker:
     def solve(self, gradient: F64) -> F64:
         each = self.class_vectors.T @ gradient.reshape(len(self.class_vectors), -1) @ self.column_vectors
         back = self.class_vectors @ (each * self.denominators) @ self.column_vectors.T
-        return back.ravel()
+        return np.ravel(back)
 
     def weakest(self) -> F64:
         """(a_min G + D)^-1, above every block of this inverse on a unit contrast: (q, q)."""
         largest = self.denominators.max(axis=0)
-        return (self.column_vectors * largest) @ self.column_vectors.T
+        return (self.column_vectors * largest) @ self.column_vectors.T  # type: ignore[no-any-return]
 
 
 def inverse_factor(matrix: F64) -> F64 | None:
     """L^-1 of L L' = matrix, None where it is not positive definite to working precision."""
     try:
-        inverse = np.linalg.inv(np.linalg.cholesky(matrix))
+        inverse: F64 = np.linalg.inv(np.linalg.cholesky(matrix))
     except np.linalg.LinAlgError:
         return None
     return inverse if np.isfinite(inverse).all() else None
@@ -101,7 +101,7 @@ def inverse_of(matrix: F64) -> F64 | None:
     """The inverse of a symmetric positive definite matrix, None where it is not so to working precision."""
     try:
         np.linalg.cholesky(matrix)
-        inverse = np.linalg.inv(matrix)
+        inverse: F64 = np.linalg.inv(matrix)  # type: ignore[assignment]
     except np.linalg.LinAlgError:
         return None
     return inverse if np.isfinite(inverse).all() else None

@@ -99,7 +99,7 @@ def check(problem: Problem) -> F64:
         row = int(np.flatnonzero(~np.isfinite(problem.offset.reshape(n, -1)).all(axis=1))[0])
         raise InputError(f"offset holds NaN or infinity in row {row}; drop the row or give it a finite offset")
     totals = problem.class_weights()
-    absent = [problem.class_name(k) for k in np.flatnonzero(totals == 0)]
+    absent = [problem.class_name(k) for k in np.flatnonzero(totals == 0).tolist()]
     if absent and len(absent) < problem.n_classes - 1:
         of_weight = "" if problem.weight is None else " of positive weight"
         raise InputError(

@@ -26,7 +26,7 @@ class Dense:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.X.shape  # type: ignore[return-value]
+        return self.X.shape
 
     @property
     def itemsize(self) -> int:

@@ -75,7 +75,7 @@ class Coordinates:
         half = np.tensordot(self.basis.T, hessian, axes=(1, 0))  # (K-1, q, K, q)
         both = np.matmul(self.basis.T, half.reshape((K - 1) * q, K, q)).reshape(K - 1, q, K - 1, q)
         both = both / (self.scale[:, None, None] * self.scale)
-        return both.reshape(self.size, self.size)
+        return np.reshape(both, (self.size, self.size))
 
     def gram(self, gram: F64) -> F64:
         """(p+1, p+1) of one linear predictor -> (q, q)."""

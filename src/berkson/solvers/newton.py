@@ -40,10 +40,8 @@ def newton_step(hessian: F64, gradient: F64) -> tuple[F64, float]:
     ridge, diagonal = 0.0, hessian.diagonal()
     while ridge <= 1.0:
         try:
-            shifted = (
-                hessian if ridge == 0.0 else hessian + np.diag(ridge * np.maximum(diagonal, diagonal.max() * 1e-8))
-            )
-            step = -np.linalg.solve(shifted, gradient)
+            lift = np.diag(ridge * np.maximum(diagonal, diagonal.max() * 1e-8)) if ridge else 0.0
+            step: F64 = -np.linalg.solve(hessian + lift if ridge else hessian, gradient)  # type: ignore[assignment]
             decrease = -float(gradient @ step)
             if 0.0 <= decrease < math.inf:
                 return step, decrease
