@@ -73,7 +73,7 @@ def examine(problem: Problem, gram: F64, place: Coordinates) -> Rank:
 
     gram : (q, q), sum of w z z' over rows, z the standardised columns of `place` with the constant last.
     A column is aliased where its combination meets every row of positive weight to 3e-7 of the column's spread (more
-    only where the storage of X is coarser: float32, or a mean 1e8 times the spread).  Costs one more reading of X, and
+    only where the storage of X is coarser: float32, or a mean 1e8 times the spread).  Costs one more reading of X,
     another for every time that a candidate turns out to stand on its own.  Raises NonFiniteError where the Gram matrix
     is not finite.
     """
