@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 
 from berkson import InputError, LogisticRegression
+from berkson.estimators.inputs import table as as_array
 
 # --- labels ---------------------------------------------------------------------------------------------------------
 
@@ -160,6 +162,14 @@ def test_no_copy_is_made(table: type) -> None:
         # besides X: codes, a sample's weights or the answers; Hessians of 65 unknowns; what numpy holds by chance.
         # Together half of the smallest copy of X that could be made, that of its bytes.
         assert peak < row_long * len(X) + 64 * 65 * 8 * 12 + 150_000
+
+
+def test_no_copy_of_what_holds_an_array(tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    assert np.shares_memory(as_array(LogisticRegression(), mapped, reset=True), mapped)
+    frame = pd.DataFrame(X)
+    assert np.shares_memory(as_array(LogisticRegression(), frame, reset=True), frame.to_numpy())
 
 
 FRAMES: dict[str, Callable[[dict[str, Any]], Any]] = {
