@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from berkson.inverse import Kronecker, inverse_of, null_class_hessian
+from berkson.inverse import Kronecker, inverse_factor, null_class_hessian
 from berkson.penalty import Ridge
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import (
@@ -132,18 +132,19 @@ def _below(
         hessian = penalty.add(theta, at).hessian
     q = place.columns
     if hessian is not None:
-        inverse = inverse_of(hessian)
-        if inverse is None:
+        factor = inverse_factor(hessian)
+        if factor is None:
             return math.inf, None
+        inverse, scaled = factor.T @ factor, factor @ gradient
         blocks = inverse.reshape(place.contrasts, q, place.contrasts, q)
         metric = inverse if place.contrasts == 1 else np.einsum("iaib->ab", blocks)
-        return max(0.0, float(gradient @ (inverse @ gradient))), metric
+        return float(scaled @ scaled), metric
     gram = yield LowerGram(theta, class_share, sample)
     assert place.basis is not None
     kronecker = Kronecker.of(null_class_hessian(place.basis, class_share), gram, penalty.strength[:q])
     if kronecker is None:
         return math.inf, None
-    return max(0.0, float(gradient @ kronecker.solve(gradient))), kronecker.weakest()
+    return kronecker.squared(gradient), kronecker.weakest()
 
 
 def _range_factor(place: Coordinates) -> float:

@@ -30,6 +30,7 @@ F64 = npt.NDArray[np.float64]
 
 MOMENT_CELLS = 2_000_000  # cells from which centres and scales are taken: they only condition, they change no answer
 POLISH = 1e-24  # of the null objective: where exact Newton stops when its passes cost nothing
+DOUBTFUL = 15  # iterations without a proof of existence after which a programme for separation is worth its time
 PRECISION = 2.2e-16  # of double precision: no smaller distance is claimed in words
 STANDARD_ERROR_GAP = 5e-13  # delta^2 / 2 at delta = 1e-6 standard errors: the aim of an unpenalised fit at tol = 1e-8
 
@@ -114,8 +115,8 @@ def fit(
         task = _task(problem, rows, totals, null, tol, max_iterations, start)
         stop, proof = run(solve(task), rows, work)
         separation = None
-        if task.watch_separation and stop.reason != "limit" and not proof.gap <= task.target:
-            if not proof.proves_existence:
+        if task.watch_separation and not proof.gap <= task.target:
+            if not proof.proves_existence and (stop.reason != "limit" or stop.iterations >= DOUBTFUL):
                 separation = find_separation(problem, rows.coordinates.kept)
             if separation is None and stop.reason in ("slow", "separated"):
                 rest = task.resumed(stop, max_iterations - stop.iterations, task.aim, watch_separation=False)

@@ -27,7 +27,7 @@ class Dense:
         """Of a symmetric positive semi-definite matrix in standardised coordinates.
 
         A column that the sample hardly holds (a rare level) has next to no curvature there; it is given a typical one.
-        Directions below 1e-8 of the scaled spectrum are lifted to it: the sample cannot tell such columns apart.
+        Where the sample cannot tell columns apart, directions below 1e-8 of the scaled spectrum are lifted to it.
         """
         curvature = hessian.diagonal()
         typical = float(np.median(curvature[curvature > 0])) if (curvature > 0).any() else 1.0
@@ -35,7 +35,7 @@ class Dense:
         scale = np.sqrt(lifted)
         unit = hessian / (scale[:, None] * scale)
         unit.flat[:: len(unit) + 1] = 1.0
-        inverse = inverse_of(unit - 1e-8 * np.eye(len(unit)))
+        inverse = inverse_of(unit)
         if inverse is None:
             values, vectors = np.linalg.eigh(unit)
             inverse = (vectors / np.maximum(values, 1e-8)) @ vectors.T
@@ -77,6 +77,11 @@ class Kronecker:
         r, W = np.linalg.eigh((factor_inverse * ridge) @ factor_inverse.T)
         return cls(U, factor_inverse.T @ W, 1.0 / (np.maximum(a, 1e-300)[:, None] + np.maximum(r, 0.0)))
 
+    def squared(self, gradient: F64) -> float:
+        """gradient' (this inverse) gradient."""
+        each = self.class_vectors.T @ gradient.reshape(len(self.class_vectors), -1) @ self.column_vectors
+        return float((each * each * self.denominators).sum())
+
     def solve(self, gradient: F64) -> F64:
         each = self.class_vectors.T @ gradient.reshape(len(self.class_vectors), -1) @ self.column_vectors
         back = self.class_vectors @ (each * self.denominators) @ self.column_vectors.T
@@ -88,23 +93,29 @@ class Kronecker:
         return (self.column_vectors * largest) @ self.column_vectors.T  # type: ignore[no-any-return]
 
 
+SINGULAR = 1e-12  # of a column's curvature left over by the others: below it rounding could pass for curvature
+
+
 def inverse_factor(matrix: F64) -> F64 | None:
-    """L^-1 of L L' = matrix, None where it is not positive definite to working precision."""
+    """F with F'F = matrix^-1, None where the matrix is not positive definite beyond rounding."""
+    diagonal = matrix.diagonal()
+    if not diagonal.min() > 0:
+        return None
+    scale = np.sqrt(diagonal)
     try:
-        inverse: F64 = np.linalg.inv(np.linalg.cholesky(matrix))
+        factor = np.linalg.cholesky(matrix / (scale[:, None] * scale))
     except np.linalg.LinAlgError:
         return None
-    return inverse if np.isfinite(inverse).all() else None
+    if not factor.diagonal().min() ** 2 > SINGULAR:
+        return None
+    inverse: F64 = np.linalg.inv(factor)  # type: ignore[assignment]
+    return inverse / scale
 
 
 def inverse_of(matrix: F64) -> F64 | None:
-    """The inverse of a symmetric positive definite matrix, None where it is not so to working precision."""
-    try:
-        np.linalg.cholesky(matrix)
-        inverse: F64 = np.linalg.inv(matrix)  # type: ignore[assignment]
-    except np.linalg.LinAlgError:
-        return None
-    return inverse if np.isfinite(inverse).all() else None
+    """matrix^-1, None where the matrix is not positive definite beyond rounding."""
+    factor = inverse_factor(matrix)
+    return None if factor is None else factor.T @ factor
 
 
 def null_class_hessian(basis: F64, share: F64) -> F64:
