@@ -350,9 +350,6 @@ def test_certify_says_the_same_of_anyone_s_coefficients():
     assert not certificate.certified
 
 
-@pytest.mark.xfail(
-    reason="existence is proved from a Hessian that is singular to rounding; on which seeds depends on kernels"
-)
 @pytest.mark.parametrize("seed", [17, 31, 122, 163, 219, 282])
 def test_a_quasi_separated_table_is_never_certified(seed):
     rng = np.random.default_rng(seed)

@@ -175,15 +175,8 @@ def _task(
     each = strength if place.kept is None else strength[place.kept]
     penalty = Ridge(np.tile(each / (place.scale * place.scale), place.contrasts))
     share = totals / totals.sum()
-    if start is None:
-        theta = np.zeros(place.size)
-        if problem.intercept:
-            log_share = np.log(np.maximum(share, 1e-300))
-            coef = np.zeros((p + 1, len(share)))
-            coef[p] = log_share
-            theta = place.contract(coef[:, 1] - coef[:, 0] if place.basis is None else coef)
-    else:
-        theta = place.from_original(*start)
+    cold = place.contract(_null_coef(problem, p, share)) if problem.intercept else np.zeros(place.size)
+    theta = cold if start is None else place.from_original(*start)
     choice = choose(n, place.columns, place.contrasts, rows.design.itemsize)
     free = problem.strength == 0.0
     target = tol * null
@@ -205,7 +198,19 @@ def _task(
         max_iterations,
         free,
         start is not None,
+        cold,
+        null if problem.offset is None else None,
     )
+
+
+def _null_coef(problem: Problem, p: int, share: F64) -> F64:
+    """Kernel coefficients of the model that knows only class frequencies, and the offset's mean."""
+    coef = np.zeros((p + 1, len(share)))
+    coef[p] = np.log(np.maximum(share, 1e-300))
+    if problem.offset is not None:
+        mean = np.average(problem.offset, axis=0, weights=problem.weight)
+        coef[p] -= np.array([0.0, mean]) if problem.n_classes == 2 else mean
+    return coef[:, 1] - coef[:, 0] if problem.n_classes == 2 else coef
 
 
 def _standardise(problem: Problem) -> InMemory:

@@ -108,7 +108,7 @@ def inverse_factor(matrix: F64) -> F64 | None:
         return None
     if not factor.diagonal().min() ** 2 > SINGULAR:
         return None
-    inverse: F64 = np.linalg.inv(factor)  # type: ignore[assignment]
+    inverse: F64 = np.linalg.inv(factor)
     return inverse / scale
 
 

@@ -93,8 +93,11 @@ def check(problem: Problem) -> F64:
     n = problem.X.shape[0]
     if n == 0:
         raise InputError("the table has no rows: there is nothing to fit")
+    _check_labels(problem, n)
     if problem.weight is not None:
         _check_weights(problem.weight, n)
+    if problem.offset is not None and len(problem.offset) != n:
+        raise InputError(f"offset has {len(problem.offset)} rows, but X has {n}: give one offset a row")
     if problem.offset is not None and not np.isfinite(problem.offset).all():
         row = int(np.flatnonzero(~np.isfinite(problem.offset.reshape(n, -1)).all(axis=1))[0])
         raise InputError(f"offset holds NaN or infinity in row {row}; drop the row or give it a finite offset")
@@ -113,6 +116,24 @@ def check(problem: Problem) -> F64:
             f"but the data contains only one class: {name}"
         )
     return totals
+
+
+def _check_labels(problem: Problem, n: int) -> None:
+    y, K = problem.y, problem.n_classes
+    if len(y) != n:
+        raise InputError(f"y has {len(y)} rows, but X has {n}: give one label a row")
+    if y.dtype.kind in "ui":
+        if y.max() >= K or (y.dtype.kind == "i" and y.min() < 0):
+            row = int(np.flatnonzero((y >= K) | (y < 0))[0])
+            raise InputError(f"y holds the class code {y[row]} in row {row}, but codes go from 0 to {K - 1}")
+        return
+    inside = (y >= 0.0) & (y <= 1.0)
+    if y.ndim == 2:
+        inside = inside.all(axis=1) & (np.abs(y.sum(axis=1) - 1.0) <= 1e-9)
+    if not inside.all():
+        row = int(np.flatnonzero(~inside)[0])
+        needs = "shares of the classes that sum to 1" if y.ndim == 2 else "a probability from 0 to 1"
+        raise InputError(f"y holds {y[row]} in row {row}; a soft label is {needs}")
 
 
 def _check_weights(weight: F64, n: int) -> None:

@@ -37,6 +37,7 @@ def table(estimator: Any, X: Any, *, reset: bool) -> Array:
         if not named and X.shape[1] == estimator.n_features_in_:
             return X
     columns = _check_columns(X)
+    _refuse_text(X)
     try:
         array: Array = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
     except ValueError as error:
@@ -48,6 +49,16 @@ def table(estimator: Any, X: Any, *, reset: bool) -> Array:
         ) from None
     as_it_is = array.dtype.char in READ_AS_THEY_ARE and array.dtype.isnative
     return array if as_it_is else array.astype(np.float64)
+
+
+def _refuse_text(X: Any) -> None:
+    """Text that happens to read as numbers is not taken for numbers."""
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2:
+        for (i, j), cell in np.ndenumerate(X):
+            if isinstance(cell, str):
+                raise InputError(
+                    f"X holds the text {cell!r} in row {i}, column {j}: convert such cells to numbers (X.astype(float)) or encode them"
+                )
 
 
 def label_vector(estimator: Any, X: Array, y: Any) -> Array:

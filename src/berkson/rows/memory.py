@@ -62,25 +62,29 @@ class InMemory:
     def n_rows(self) -> int:
         return self.design.shape[0]
 
-    def cost(self, question: Question) -> tuple[float, int]:
-        """(passes, bytes of X read) of a question."""
-        if isinstance(question, Draw):
-            return 0.0, 0
-        share = 1.0 if question.sample is None else question.sample.size / self.n_rows
+    def cost(self, questions: Sequence[Question]) -> tuple[float, int]:
+        """(passes, bytes of X read) of a round of questions."""
+        shared = self._shared(questions)
+        alone = [q for i, q in enumerate(questions) if i not in shared[1:] and not isinstance(q, Draw)]
+        rows = sum(self.n_rows if q.sample is None else q.sample.size for q in alone)
+        share = rows / self.n_rows
         return share, int(share * self.design.nbytes)
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answers in order; first-order evaluations over all rows share one pass (binary)."""
-        shared = [
+        """Answers in order; those that can share a pass do."""
+        shared = self._shared(questions)
+        together = self._evaluate_many([questions[i].theta for i in shared]) if shared else []  # type: ignore[union-attr]
+        by_place = dict(zip(shared, together, strict=True))
+        return [by_place[i] if i in by_place else self.answer_one(q) for i, q in enumerate(questions)]
+
+    def _shared(self, questions: Sequence[Question]) -> list[int]:
+        """Places of the questions that one pass answers together: first-order evaluations of two classes, all rows."""
+        places = [
             i
             for i, q in enumerate(questions)
             if isinstance(q, Evaluate) and q.order == 1 and q.sample is None and isinstance(self.loss, Logistic)
         ]
-        if len(shared) < 2:
-            return [self.answer_one(q) for q in questions]
-        together = self._evaluate_many([questions[i].theta for i in shared])  # type: ignore[union-attr]
-        by_place = dict(zip(shared, together, strict=True))
-        return [by_place[i] if i in by_place else self.answer_one(q) for i, q in enumerate(questions)]
+        return places if len(places) > 1 else []
 
     def answer_one(self, question: Question) -> Answer:
         match question:

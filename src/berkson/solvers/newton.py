@@ -16,6 +16,7 @@ F64 = npt.NDArray[np.float64]
 
 ARMIJO = 1e-4  # of the predicted decrease that a step must bring
 ROUNDING = 1e-13  # of the value: decreases below it cannot be seen
+SHORTEST = 1e-2  # part of a Newton step that is tried before the step is damped
 SLOW, SLOW_STEPS = (
     0.2,
     4,
@@ -34,22 +35,23 @@ class Solution:
     reason: str
 
 
-def newton_step(hessian: F64, gradient: F64) -> tuple[F64, float]:
-    """(step, -gradient'step) of step = -H^-1 g; where H is singular to working precision, of H with a ridge on its
-    diagonal that is just large enough for a direction of descent."""
-    ridge, diagonal = 0.0, hessian.diagonal()
-    while ridge <= 1.0:
+def newton_step(hessian: F64, gradient: F64, damping: float = 0.0) -> tuple[F64, float]:
+    """(step, -gradient'step) of step = -(H + damping c I)^-1 g, with c the larger of curvature and gradient: at damping
+    1 no standardised coordinate moves by more than about 1.  Where H is singular to working precision it gets just
+    enough of a ridge for a direction of descent."""
+    scale = max(float(hessian.diagonal().max()), float(np.abs(gradient).max())) if damping else 0.0
+    ridge = damping * scale
+    while True:
         try:
-            lift = np.diag(ridge * np.maximum(diagonal, diagonal.max() * 1e-8)) if ridge else 0.0
-            step: F64 = -np.linalg.solve(hessian + lift if ridge else hessian, gradient)  # type: ignore[assignment]
+            matrix = hessian + np.diag(ridge + 1e-14 * hessian.diagonal()) if ridge else hessian
+            step: F64 = -np.linalg.solve(matrix, gradient)  # type: ignore[assignment]
             decrease = -float(gradient @ step)
             if 0.0 <= decrease < math.inf:
                 return step, decrease
         except np.linalg.LinAlgError:
             pass
-        ridge = 1e-14 if ridge == 0.0 else ridge * 100.0
-    step = -gradient / np.maximum(diagonal, 1e-300)
-    return step, -float(gradient @ step)
+        scale = scale or max(float(hessian.diagonal().max()), float(np.abs(gradient).max()))
+        ridge = 1e-14 * scale if ridge == 0.0 else ridge * 100.0
 
 
 def newton(
@@ -80,16 +82,19 @@ def newton(
             return Solution(theta, at, iteration, "slow")
         if iteration == max_iterations:
             break
-        length = 1.0
+        length, damping = 1.0, 0.0
         while True:
             trial = theta + length * step
             there = penalty.add(trial, (yield Evaluate(trial, 2, sample)))
             if there.value <= at.value - ARMIJO * length * decrease + ROUNDING * abs(at.value):
                 break
             length *= 0.5
-            if length < 1e-10:
-                return Solution(theta, at, iteration, "stalled")
+            if length < SHORTEST:  # the quadratic model means nothing this far out: shorter and turned to the gradient
+                if damping > 1e4:
+                    return Solution(theta, at, iteration, "stalled")
+                length, damping = 1.0, max(1e-4, 100.0 * damping)
+                step, decrease = newton_step(at.hessian, at.gradient, damping)
         if decrease < 1e-20 * abs(at.value) and decrease > 0.25 * before:
             return Solution(trial, there, iteration + 1, "stalled")
-        theta, at, before = trial, there, decrease if length == 1.0 else np.inf
+        theta, at, before = trial, there, decrease if length == 1.0 and not damping else np.inf
     return Solution(theta, at, max_iterations, "limit")

@@ -19,7 +19,7 @@ class Rows(Protocol):
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]: ...
 
-    def cost(self, question: Question) -> tuple[float, int]: ...
+    def cost(self, questions: Sequence[Question]) -> tuple[float, int]: ...
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ def run(solver: Solver[Result], rows: Rows, work: Work | None = None) -> Result:
     try:
         question = next(solver)
         while True:
-            work.add(rows.cost(question))
+            work.add(rows.cost((question,)))
             question = solver.send(rows.answer_one(question))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
@@ -48,7 +48,7 @@ def run(solver: Solver[Result], rows: Rows, work: Work | None = None) -> Result:
 
 def run_one(question: Question, rows: Rows, work: Work) -> Answer:
     """The answer to one question."""
-    work.add(rows.cost(question))
+    work.add(rows.cost((question,)))
     return rows.answer_one(question)
 
 
@@ -64,8 +64,7 @@ def run_together(solvers: Sequence[Solver[Any]], rows: Rows, work: Work | None =
             results[i] = stop.value
     while waiting:
         running, questions = list(waiting), list(waiting.values())
-        costs = [rows.cost(question) for question in questions]
-        work.add((max(c[0] for c in costs), max(c[1] for c in costs)))
+        work.add(rows.cost(questions))
         for i, answer in zip(running, rows.answer(questions), strict=True):
             try:
                 waiting[i] = solvers[i].send(answer)

@@ -39,12 +39,12 @@ def sampled(
     target: float,
     max_iterations: int,
     watch_separation: bool,
-    worst: float = np.inf,
+    start_value: float | None = None,
     warm: bool = False,
 ) -> Solver[tuple[Solution, Bound | None]]:
     """Minimise to a proved gap of `target` where the sample can prove it; the bound it proved, if any.
 
-    A sample whose optimum is clearly worse for all rows than `worst`, the objective at theta, is not used.
+    A sample whose optimum is clearly worse for all rows than theta, whose objective is `start_value`, is not used.
     A `warm` theta that is already nearer the optimum than the sample's own would be is kept.
     """
     sample: Sample = yield Draw(sample_size, class_share)
@@ -68,7 +68,9 @@ def sampled(
         assert start.at.gradient is not None
         fitted = start.theta + newton_step(start.at.hessian, start.at.gradient)[0]
         known = penalty.add(fitted, (yield Evaluate(fitted, 1)))
-        if not known.value < worst + HOPELESS * loose:
+        if start_value is None:
+            start_value = penalty.add(theta, (yield Evaluate(theta, 0))).value
+        if not known.value < start_value + HOPELESS * loose:
             return (yield from _exact(theta, penalty, target, max_iterations, watch_separation, 0)), None
         theta, preconditioner = fitted, Dense.of(start.at.hessian)
     while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +41,8 @@ class Task:
     max_iterations: int
     watch_separation: bool
     warm: bool  # theta comes from the caller
+    cold: F64  # where to begin otherwise
+    cold_value: float | None  # the objective there, where it is known without a pass
     spent: int = 0  # iterations of an earlier, interrupted run
 
     def resumed(self, stop: Solution, max_iterations: int, aim: float, *, watch_separation: bool | None = None) -> Task:
@@ -60,6 +61,13 @@ class Task:
 
 def solve(task: Task) -> Solver[tuple[Solution, Bound]]:
     """Run the chosen solver, tightening its aim until the proof reaches the target or nothing more is to be had."""
+    if task.warm:  # a start that is worse than none is not used
+        warm = task.penalty.add(task.theta, (yield Evaluate(task.theta, 0)))
+        cold_value = task.cold_value
+        if cold_value is None:
+            cold_value = task.penalty.add(task.cold, (yield Evaluate(task.cold, 0))).value
+        if not warm.value < cold_value:
+            task = replace(task, theta=task.cold, warm=False)
     stop, proof = yield from _once(task)
     spent, aim = stop.iterations, task.aim
     while proof.gap > task.target and stop.reason == "target" and aim > 1e-8 * task.aim and spent < task.max_iterations:
@@ -104,7 +112,7 @@ def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
                 target=task.target,
                 max_iterations=left,
                 watch_separation=watch,
-                worst=math.inf if task.warm else task.null,
+                start_value=None if task.warm else task.cold_value,
                 warm=task.warm,
             )
     if proof is None:
