@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,26 +13,25 @@ from berkson.rows.questions import Evaluation
 F64 = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ridge:
     """1/2 sum_j strength_j theta_j^2; strength 0 leaves a coordinate free.  All zero is no penalty at all."""
 
     strength: F64
 
-    @property
+    @cached_property
     def is_zero(self) -> bool:
+        """Whether there is no penalty at all."""
         return not self.strength.any()
 
     def add(self, theta: F64, at: Evaluation) -> Evaluation:
         """The objective's evaluation from that of the loss."""
+        if self.is_zero:
+            return at
         pull = self.strength * theta
         hessian = at.hessian
         if hessian is not None:
             hessian = hessian.copy()
-            hessian.flat[:: len(theta) + 1] += self.strength
-        return Evaluation(
-            at.value + 0.5 * float(pull @ theta),
-            at.margin,
-            None if at.gradient is None else at.gradient + pull,
-            hessian,
-        )
+            np.einsum("ii->i", hessian)[:] += self.strength  # a view of its diagonal
+        gradient = None if at.gradient is None else at.gradient + pull
+        return Evaluation(at.value + 0.5 * float(pull @ theta), at.margin, gradient, hessian)

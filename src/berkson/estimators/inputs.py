@@ -57,8 +57,8 @@ def _refuse_text(X: Any) -> None:
         for (i, j), cell in np.ndenumerate(X):
             if isinstance(cell, str):
                 raise InputError(
-                    f"X holds the text {cell!r} in row {i}, column {j}: convert such cells to numbers (X.astype(float)) "
-                    "or encode them"
+                    f"X holds the text {cell!r} in row {i}, column {j}: "
+                    "convert such cells to numbers (X.astype(float)) or encode them"
                 )
 
 

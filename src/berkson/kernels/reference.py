@@ -173,7 +173,9 @@ def shift(X: Array, rows: Array | None, weight: F64 | None) -> F64:
     if not len(used):
         return np.zeros(X.shape[1])
     picked = [used[0], used[len(used) // 2], used[-1]]
-    return np.asarray(np.sort(X[picked if rows is None else rows[picked]].astype(np.float64), axis=0)[1])
+    first, middle, last = X[picked if rows is None else rows[picked]].astype(np.float64)
+    low, high = np.minimum(first, middle), np.maximum(first, middle)
+    return np.asarray(np.maximum(low, np.minimum(high, last)))
 
 
 def moments(X: Array, rows: Array | None, weight: F64 | None, threads: int = 1) -> tuple[float, F64, F64, F64, F64]:

@@ -9,6 +9,7 @@ constant is the last.  A fit therefore does not depend on units or origins of co
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import numpy.typing as npt
 F64 = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Coordinates:
     center: F64  # (p,) zero where the model has no intercept to absorb it
     scale: F64  # (q,) of the kept columns; 1 for the constant
@@ -34,6 +35,11 @@ class Coordinates:
     @property
     def size(self) -> int:
         return self.columns * self.contrasts
+
+    @cached_property
+    def _scales(self) -> F64:
+        """Products of two scales (q, q)."""
+        return self.scale[:, None] * self.scale
 
     def expand(self, theta: F64) -> F64:
         """theta -> kernel coefficients: (p+1,) for one logit, (p+1, K) for K."""
@@ -81,11 +87,11 @@ class Coordinates:
         """(p+1, p+1) of one linear predictor -> (q, q)."""
         if self.kept is not None:
             gram = gram[np.ix_(self.kept, self.kept)]
-        return gram / (self.scale[:, None] * self.scale)
+        return gram / self._scales
 
     def metric(self, metric: F64) -> F64:
         """A (q, q) quadratic form on scaled kept columns -> (p+1, p+1) on [X - center, 1]."""
-        scaled = metric / (self.scale[:, None] * self.scale)
+        scaled = metric / self._scales
         if self.kept is None:
             return scaled
         full = np.zeros((len(self.center) + 1,) * 2)

@@ -64,11 +64,11 @@ class InMemory:
 
     def cost(self, questions: Sequence[Question]) -> tuple[float, int]:
         """(passes, bytes of X read) of a round of questions."""
-        shared = self._shared(questions)
-        alone = [q for i, q in enumerate(questions) if i not in shared[1:] and not isinstance(q, Draw)]
-        rows = sum(self.n_rows if q.sample is None else q.sample.size for q in alone)
-        share = rows / self.n_rows
-        return share, int(share * self.design.nbytes)
+        n, rows, free = self.n_rows, 0, self._shared(questions)[1:] if len(questions) > 1 else ()
+        for i, question in enumerate(questions):
+            if i not in free and not isinstance(question, Draw):
+                rows += n if question.sample is None else question.sample.size
+        return rows / n, rows * self.design.nbytes // n
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answers in order; those that can share a pass do."""
