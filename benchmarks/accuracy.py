@@ -2,9 +2,9 @@
 
     python -m benchmarks.accuracy COMPETITOR COUNT        prints one line of JSON
 
-COUNT random data sets of 50 to 300 rows and 1 to 5 columns, each column with a standard deviation of 1 around a mean of
-10 to 10,000 (dates, weights, temperatures), ridge of strength 1.  A fit is wrong where any fitted probability is further
-than 0.01 from that of the optimum of the same objective, and silent where it raised neither warning nor error.
+COUNT random data sets of 50 to 300 rows and 1 to 5 columns, each column with a standard deviation of 1 around a mean
+of 10 to 10,000 (dates, weights, temperatures), ridge of strength 1.  A fit is wrong where any fitted probability is
+further than 0.01 from that of the optimum of the same objective, and silent where it raised neither warning nor error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHAPE = Shape(classes=2, strength=1.0, weighted=False)
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Of `count` fits: wrong with no warning, wrong with one, raised; the worst error in probability of a silent fit."""
+    """Of `count` fits: wrong with no warning, wrong with one, raised; the worst error of a silent fit."""
 
     count: int
     silently_wrong: int
@@ -55,7 +55,7 @@ def optimal_probabilities(task: Task) -> F64:
         return float(np.sum(np.logaddexp(0.0, eta) - task.y * eta) + 0.5 * theta @ ridge @ theta)
 
     for _ in range(200):
-        mu = 1.0 / (1.0 + np.exp(-X @ theta))
+        mu: F64 = 1.0 / (1.0 + np.exp(-X @ theta))
         gradient = X.T @ (mu - task.y) + ridge @ theta
         step = np.linalg.solve((X * (mu * (1.0 - mu))[:, None]).T @ X + ridge, gradient)
         decrement = float(gradient @ step)

@@ -21,8 +21,8 @@ def affordable(task: Task) -> bool:
 
 
 def optimal_objective(task: Task) -> float:
-    """The least value of the objective, correct to double precision; raises ArithmeticError where Newton does not converge."""
-    import mpmath
+    """The least value of the objective to double precision; raises ArithmeticError where Newton does not converge."""
+    import mpmath  # type: ignore[import-untyped]
 
     with mpmath.workdps(DIGITS):
         rows = _Rows.of(task, mpmath)

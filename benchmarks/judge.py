@@ -2,9 +2,9 @@
 
     objective(coef) = sum_i weight_i loss(y_i, x_i . coef + intercept) + strength / 2 |coef|^2
 
-The evaluation shares no code with berkson.  The optimum is berkson's at a certified relative gap of 1e-13, and is itself
-on trial: should anyone get below it by more than rounding, `Reference.beaten_by` says so, and on small problems it is
-found again in extended precision.
+The evaluation shares no code with berkson.  The optimum is berkson's at a certified relative gap of 1e-13, and is
+itself on trial: should anyone get below it by more than rounding, `Reference.beaten_by` says so, and on small problems
+it is found again in extended precision.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ class Machine:
     system: str
     python: str
     bandwidth: float  # bytes a second that all cores together read
+    load: float  # processes that wanted to run in the minute before: 0 on a quiet machine
 
 
 def cores() -> int:
@@ -31,6 +32,7 @@ def cores() -> int:
 
 def describe(bandwidth_cells: int = 50_000_000) -> Machine:
     """This machine; its bandwidth on an array of so many float64 (400 MB, the size of the largest X)."""
+    load = os.getloadavg()[0]  # before this process adds to it
     return Machine(
         _processor(),
         cores(),
@@ -38,6 +40,7 @@ def describe(bandwidth_cells: int = 50_000_000) -> Machine:
         f"{platform.system()} {platform.release()}",
         platform.python_version(),
         bandwidth(bandwidth_cells),
+        load,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.competitors import Competitor, Task, load, version
 from benchmarks.judge import Reference
 from benchmarks.messages import Fit, Fits, Memory
-from benchmarks.process import FitFailed, Process, ProcessDied, TimeLimit
+from benchmarks.process import FitError, Process, ProcessDiedError, TimeLimitError
 
 TARGETS = (1e-3, 1e-6, 1e-8, 1e-9)
 IMPORT_SECONDS = 60.0  # allowed for imports and just-in-time compilation in a first fit, beyond the limit
@@ -69,9 +69,9 @@ def measure(problem: str, module: str, task: Task, data: Path, reference: Refere
     try:
         with Process(module, data) as process:
             _climb(process, result, competitor, task, reference, limit)
-    except TimeLimit:
+    except TimeLimitError:
         result.timed_out = True
-    except ProcessDied as error:
+    except ProcessDiedError as error:
         result.note = str(error)
     chosen = next((step for target in (1e-8, 1e-6, 1e-3) if (step := result.fastest(target))), None)
     if chosen is not None:
@@ -93,7 +93,7 @@ def _climb(
                 process.ask(Fit(setting, 1), limit + IMPORT_SECONDS)
                 warm = True
             fits: Fits = process.ask(Fit(setting, 1), limit)
-        except FitFailed as error:
+        except FitError as error:
             result.note = f"{setting}: {error}"
             continue
         excess = reference.suboptimality(task, fits.answer, result.competitor)
@@ -122,5 +122,5 @@ def _fresh(module: str, data: Path, request: Fit | Memory, limit: float) -> Any:
     try:
         with Process(module, data) as process:
             return process.ask(request, limit + IMPORT_SECONDS)
-    except (TimeLimit, FitFailed, ProcessDied):
+    except (TimeLimitError, FitError, ProcessDiedError):
         return None

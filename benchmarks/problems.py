@@ -1,7 +1,7 @@
-"""The problems: one row each, with why it is there; every generator is seeded by its problem alone.
+"""The problems: one row each, with why it is there; all with one seed, so that variants share their matrix.
 
-Linear predictors have a standard deviation of about 1.5 at the true coefficients, so that the classes overlap as they do
-in practice and no penalty is needed for an optimum to exist.
+Linear predictors have a standard deviation of about 1.5 at the true coefficients, so that the classes overlap as
+they do in practice and no penalty is needed for an optimum to exist.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ PROBLEMS = (
 QUICK_PROBLEMS = ("tall, raw units", "tiny", "softmax")
 
 
-class Absent(Exception):
+class AbsentError(Exception):
     """A problem's file is not there."""
 
 
 def build(problem: Problem, data: Path, *, quick: bool = False) -> Task:
-    """X, y and weights of a problem; raises Absent, with the path, where its file is missing."""
+    """X, y and weights of a problem; raises AbsentError, with the path, where its file is missing."""
     if problem.file is not None:
         return _adult(data / problem.file, problem)
     n, p = problem.quick if quick else (problem.n, problem.p)
@@ -104,10 +104,12 @@ def _labels(rng: Generator, X: F64, problem: Problem) -> npt.NDArray[np.int64]:
     if problem.classes > 2:
         eta = X @ rng.normal(0.0, SIGNAL / np.sqrt(p), (p, problem.classes))
         gumbel = rng.gumbel(size=eta.shape)  # the argmax of eta + Gumbel noise is a draw from softmax(eta)
-        return np.argmax(eta + gumbel, axis=1).astype(np.int64)
+        drawn: npt.NDArray[np.int64] = np.argmax(eta + gumbel, axis=1)
+        return drawn
     eta = X @ rng.normal(0.0, SIGNAL / np.sqrt(p), p)
     intercept = -0.8 if problem.events is None else _intercept_for(problem.events, eta)
-    return (rng.random(n) < 1.0 / (1.0 + np.exp(-eta - intercept))).astype(np.int64)
+    events: npt.NDArray[np.bool_] = rng.random(n) < 1.0 / (1.0 + np.exp(-eta - intercept))
+    return events.astype(np.int64)
 
 
 def _intercept_for(share: float, eta: F64) -> float:
@@ -143,7 +145,7 @@ ADULT_FACTORS = (
 def _adult(path: Path, problem: Problem) -> Task:
     """Income over 50,000 dollars on the numbers as they are and each factor's levels but its first, sorted."""
     if not path.exists():
-        raise Absent(f"{path} is not there: give its directory with --data")
+        raise AbsentError(f"{path} is not there: give its directory with --data")
     with gzip.open(path, "rt", newline="") as lines:
         rows = list(csv.DictReader(lines))
     columns = [np.array([float(row[name]) for row in rows]) for name in ADULT_NUMBERS]

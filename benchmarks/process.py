@@ -1,4 +1,4 @@
-"""A worker process, seen from the harness: requests with a time limit, and all library threads set to the core count."""
+"""A worker process, seen from the harness: requests with a time limit, and as many threads as cores for everyone."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120.0  # allowed for starting a process and loading the data
 
 
-class TimeLimit(Exception):
+class TimeLimitError(Exception):
     """A request took longer than allowed; its process is dead."""
 
 
-class FitFailed(Exception):
+class FitError(Exception):
     """A fit raised; its process lives."""
 
 
-class ProcessDied(Exception):
+class ProcessDiedError(Exception):
     """The process ended on its own: out of memory, or a crash in compiled code."""
 
 
@@ -62,18 +62,18 @@ class Process:
         self.child.wait()
 
     def ask(self, request: Fit | Memory, limit: float) -> Any:
-        """The reply to a request; raises TimeLimit, FitFailed or ProcessDied."""
+        """The reply to a request; raises TimeLimitError, FitError or ProcessDiedError."""
         self.connection.send(request)
         reply = self._receive(limit)
         if isinstance(reply, Failed):
-            raise FitFailed(reply.error)
+            raise FitError(reply.error)
         return reply
 
     def _receive(self, limit: float) -> Any:
         if not self.connection.poll(limit):
             self.child.kill()
-            raise TimeLimit
+            raise TimeLimitError
         try:
             return self.connection.recv()
         except EOFError:
-            raise ProcessDied(f"its process ended with exit code {self.child.wait()}") from None
+            raise ProcessDiedError(f"its process ended with exit code {self.child.wait()}") from None

@@ -1,6 +1,6 @@
 """What a user waits for when the data are small: imports, a fit of 200 x 5, the command on a small file.
 
-    python -m benchmarks.small        prints one line of JSON
+python -m benchmarks.small REPEATS        prints one line of JSON; each number is the median of so many processes
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 
 from benchmarks.process import ROOT, environment
 
-REPEATS = 7  # processes, of which the median is taken
 IMPORTS = (
     "import berkson",
     "import numpy",
@@ -58,19 +57,19 @@ class Wait:
     seconds: float | None
 
 
-def waits() -> list[Wait]:
-    found = [Wait(statement, _import(statement)) for statement in IMPORTS]
+def waits(repeats: int) -> list[Wait]:
+    found = [Wait(statement, _import(statement, repeats)) for statement in IMPORTS]
     for what, imports in LATENCIES:
         found.append(Wait(f"{what}, 200 x 5", _printed(LATENCY.format(imports=imports))))
-    found.append(Wait("berkson fit FILE.csv FORMULA, 200 rows x 5 columns, the whole process", _command()))
+    found.append(Wait("berkson fit FILE.csv FORMULA, 200 rows x 5 columns, the whole process", _command(repeats)))
     return found
 
 
-def _import(statement: str) -> float | None:
+def _import(statement: str, repeats: int) -> float | None:
     package = statement.split()[1].split(".")[0]
     if find_spec(package) is None:
         return None
-    return statistics.median(_printed(IMPORT.format(statement=statement)) for _ in range(REPEATS))
+    return statistics.median(_printed(IMPORT.format(statement=statement)) for _ in range(repeats))
 
 
 def _printed(code: str) -> float:
@@ -81,7 +80,7 @@ def _printed(code: str) -> float:
     return float(done.stdout)
 
 
-def _command() -> float:
+def _command(repeats: int) -> float:
     """Seconds of the whole process that fits, prints and saves."""
     import numpy as np
 
@@ -96,7 +95,7 @@ def _command() -> float:
             rows.writerow(["y", "a", "b", "c", "d", "e"])
             rows.writerows([int(label), *map(float, row)] for label, row in zip(y, X, strict=True))
         command = [sys.executable, "-m", "berkson", "fit", str(file), "y ~ a + b + c + d + e"]
-        for _ in range(REPEATS):
+        for _ in range(repeats):
             began = time.perf_counter()
             subprocess.run(command, capture_output=True, check=True, env=environment(), cwd=directory)
             seconds.append(time.perf_counter() - began)
@@ -104,7 +103,7 @@ def _command() -> float:
 
 
 def main() -> None:
-    print(json.dumps([asdict(wait) for wait in waits()]))
+    print(json.dumps([asdict(wait) for wait in waits(int(sys.argv[1]))]))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def cannot(shape: Shape) -> str | None:
 
 
 def fit(task: Task, **setting: Any) -> Answer:
-    from glum import GeneralizedLinearRegressor
+    from glum import GeneralizedLinearRegressor  # type: ignore[import-untyped]
 
     # glum minimises the weighted mean of the losses + alpha / 2 |coef|^2.
     total = float(len(task.y) if task.weight is None else task.weight.sum())

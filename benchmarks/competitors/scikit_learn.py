@@ -8,7 +8,7 @@ from benchmarks.competitors import Answer, Task, answer
 
 
 def fit_logistic_regression(task: Task, solver: str, **setting: Any) -> Answer:
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
     strength = task.shape.strength
     C = 1.0 / strength if strength else float("inf")

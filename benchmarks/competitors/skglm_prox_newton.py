@@ -21,10 +21,10 @@ def cannot(shape: Shape) -> str | None:
 
 
 def fit(task: Task, **setting: Any) -> Answer:
-    from skglm import GeneralizedLinearEstimator
-    from skglm.datafits import Logistic
-    from skglm.penalties import L1_plus_L2
-    from skglm.solvers import ProxNewton
+    from skglm import GeneralizedLinearEstimator  # type: ignore[import-untyped]
+    from skglm.datafits import Logistic  # type: ignore[import-untyped]
+    from skglm.penalties import L1_plus_L2  # type: ignore[import-untyped]
+    from skglm.solvers import ProxNewton  # type: ignore[import-untyped]
 
     # skglm minimises the mean of the losses + alpha / 2 |coef|^2.
     penalty = L1_plus_L2(alpha=task.shape.strength / len(task.y), l1_ratio=0.0)

@@ -22,7 +22,7 @@ def cannot(shape: Shape) -> str | None:
 
 
 def fit(task: Task, **setting: Any) -> Answer:
-    import statsmodels.api as sm
+    import statsmodels.api as sm  # type: ignore[import-untyped]
 
     X = sm.add_constant(task.X, has_constant="add")
     model = sm.GLM(task.y, X, family=sm.families.Binomial(), freq_weights=task.weight)

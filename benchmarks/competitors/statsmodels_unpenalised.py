@@ -23,7 +23,7 @@ def cannot(shape: Shape) -> str | None:
 
 
 def fit(task: Task, **setting: Any) -> Answer:
-    import statsmodels.api as sm
+    import statsmodels.api as sm  # type: ignore[import-untyped]
 
     X = sm.add_constant(task.X, has_constant="add")
     if task.shape.classes > 2:
