@@ -228,6 +228,43 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_a_closed_standard_output_hides_the_report_and_nothing_else(folder: Path) -> None:
+    command = [sys.executable, "-m", "berkson", *BIRTHS]
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh"]
+    done = subprocess.run([*shell, *command], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / "birthwt.model.json").is_file()
+
+
+def test_a_pipe_is_written_to_and_not_replaced(folder: Path) -> None:
+    os.mkfifo("pipe")
+    process = subprocess.Popen([sys.executable, "-m", "berkson", *BIRTHS, "--quiet", "--save", "pipe"])
+    assert json.loads(Path("pipe").read_text())["formula"] == BIRTHS[2]
+    assert process.wait(60) == 0
+    assert Path("pipe").is_fifo()
+
+
+def test_a_link_stays_a_link(folder: Path) -> None:
+    os.symlink("real.json", "link.json")
+    assert main([*BIRTHS, "--quiet", "--save", "link.json"]) == 0
+    assert Path("link.json").is_symlink()
+    assert json.loads(Path("real.json").read_text())["formula"] == BIRTHS[2]
+
+
+def test_separation_and_a_failed_check_name_a_way_out_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", str(DATA / "endometrial.csv"), "HG ~ NV + PI + EH"]) == 1
+    out = capsys.readouterr().out
+    assert "use a ridge penalty (in the command: --strength)" in out
+    assert "finite C" not in out
+    main([*BIRTHS, "--quiet"])
+    rows = (DATA / "birthwt.csv").read_text().splitlines(keepends=True)
+    Path("part.csv").write_text("".join(rows[:150]))
+    assert main(["check", "birthwt.model.json", "part.csv"]) == 1
+    out = capsys.readouterr().out
+    assert "Not proved optimal: the objective at these coefficients is" in out
+    assert "iteration" not in out  # nothing was iterated, more of them would not help
+
+
 def test_an_interrupt_is_told_without_a_traceback(folder: Path) -> None:
     os.mkfifo("slow.csv")
     command = [sys.executable, "-m", "berkson", "fit", "slow.csv", "y ~ x"]

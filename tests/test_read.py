@@ -177,6 +177,8 @@ UNREADABLE = {
     "not quite gzip": (b"\x1f\x8bhello", "damaged gzip file"),
     "not quite Parquet": (b"PAR1 and nothing else", "damaged Parquet file"),
     "decimal commas": (b"x;y\n1,5;0\n2,5;1\n", "column 'x' of t.csv is written with decimal commas"),
+    "decimal commas and whole numbers": (b"x;y\n2;0\n2,5;1\n", "decimal commas .'2,5'."),
+    "thousands": (b'x,y\n"1,000",0\n950,1\n', "'x' of t.csv is written with separators of thousands .'1,000'."),
     "word among numbers": (
         ("x,y\n" + MANY + "?,1\n").encode(),
         r"column 'x' of t.csv holds numbers, but '\?' in 1 row",

@@ -192,6 +192,26 @@ def test_interactions_and_booleans() -> None:
     assert re.search(r"^flag\[true\]:x .* ratio of odds ratios$", page, re.MULTILINE)
 
 
+def test_an_interaction_coded_in_full_tells_of_each_group() -> None:
+    # without main effects exp(coef) is an odds ratio, or the odds, of a group: no ratio of odds ratios
+    births = read_table(DATA / "birthwt.csv")
+    assert re.search(
+        r"^C\(race\)\[2\]:lwt .* per unit of lwt in this group$", report("low ~ C(race):lwt", births), re.M
+    )
+    within = report("low ~ C(race) + C(race):C(smoke)", births)
+    assert re.search(r"^C\(race\)\[1\]:C\(smoke\)\[1\] .* odds ratio in this group$", within, re.M)
+    cells = report("low ~ 0 + C(race):C(smoke)", births)
+    assert re.search(r"^C\(race\)\[1\]:C\(smoke\)\[0\] .* odds in this group$", cells, re.M)
+
+
+def test_many_classes_are_not_all_listed() -> None:
+    rng = np.random.default_rng(3)
+    y = [f"k{k:02d}" for k in range(23)] * 4
+    page = report("y ~ x", from_frame({"y": y, "x": rng.normal(size=92)}), strength=1.0)
+    assert "over 23 classes: k00 4, k01 4" in page
+    assert "k19 4 and 3 more of 92 rows" in page
+
+
 def test_classes_are_contrasted_with_the_first() -> None:
     model, result = fit_table("partic ~ hincome", read_table(DATA / "womenlf.csv"))
     page = "\n".join(text(summary(model, result, "womenlf.csv")))

@@ -322,8 +322,7 @@ def _columns(formula: Formula, args: argparse.Namespace) -> list[str] | None:
 
 
 def _default_path(file: str) -> str:
-    name = Path(file).name.removesuffix(".gz")
-    return (name.rpartition(".")[0] or name) + ".model.json"
+    return Path(Path(file).name.removesuffix(".gz")).stem + ".model.json"
 
 
 def _writable(path: str) -> str:
@@ -347,6 +346,8 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"fit": _fit, "predict": 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; see `berkson --help`."""
     argv = sys.argv[1:] if argv is None else argv
+    for closed in [name for name in ("stdout", "stderr") if getattr(sys, name) is None]:
+        setattr(sys, closed, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     try:
         code = _dispatch(argv)
         sys.stdout.flush()

@@ -26,6 +26,7 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 
 CELLS = 1 << 22  # of the design built at a time in prediction
+PENALTY = "a ridge penalty (in the command: --strength)"
 MEMORY_SHARE = 0.8  # of the machine's memory that a design may take
 
 
@@ -229,7 +230,7 @@ def problem_of(
 def proof_of(certificate: Certificate, problem: Problem) -> Proof:
     """A certificate with the names of columns and classes."""
     separation, rank = certificate.separation, certificate.rank
-    sentences = [] if separation is None else [separation.sentence(problem)]
+    sentences = [] if separation is None else [separation.sentence(problem, PENALTY)]
     about_rank = rank.sentence(problem)
     infinite = () if separation is None else separation.infinite
     return Proof(

@@ -82,8 +82,18 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[TextIO]:
-    """A text file that takes its place at the end, whole; if anything goes wrong before, the old one stays."""
-    target = Path(path)
+    """A text file that takes its place at the end, whole; if anything goes wrong before, the old one stays.
+
+    A link stays a link to what is replaced; a device or a pipe, which cannot be replaced, is written to.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        try:
+            with target.open("w", encoding="utf-8", newline="") as file:
+                yield file
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        return
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with draft.open("x", encoding="utf-8", newline="") as file:

@@ -37,7 +37,8 @@ GROWTH = {"gzip": 200, "Parquet": 1000}  # largest ratio of unpacked to packed b
 UNSUSPECTED = 1 << 26  # bytes that may be unpacked from whatever little
 BLOCK = 1 << 20  # bytes
 MEASUREMENT, FEW_WORDS = 50, 3  # distinct numbers that no category has; words among them that may mean missing
-_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DIGIT = re.compile(r"[0-9]")
 
@@ -275,12 +276,15 @@ def _refuse_misread(column: Column, delimiter: str, name: str) -> None:
     """ReadError for numbers that would pass as a factor: written with commas, or with a word among them."""
     if column.kind != "factor" or not column.levels:
         return
-    if delimiter == ";" and all(map(_DECIMAL_COMMA.fullmatch, column.levels)):
-        raise ReadError(
-            f"column '{column.name}' of {name} is written with decimal commas ('{column.levels[0]}'); "
-            "write decimal points"
-        )
     words = [level for level in column.levels if not _NUMBER.fullmatch(level)]
+    if delimiter != "," and words and all(map(_DECIMAL_COMMA.fullmatch, words)):
+        raise ReadError(
+            f"column '{column.name}' of {name} is written with decimal commas ('{words[0]}'); write decimal points"
+        )
+    if words and all(map(_THOUSANDS.fullmatch, words)):
+        raise ReadError(
+            f"column '{column.name}' of {name} is written with separators of thousands ('{words[0]}'); leave them out"
+        )
     if len(words) <= FEW_WORDS and len(column.levels) > MEASUREMENT and not any(map(_DIGIT.search, words)) and words:
         codes = [column.levels.index(word) for word in words]
         rows = int(np.isin(column.values, codes).sum())

@@ -69,10 +69,10 @@ class Separation:
     direction: F64
     reference: tuple[int, ...] = ()
 
-    def sentence(self, problem: Problem) -> str:
-        """The verdict by the names of columns and classes, and the way out."""
+    def sentence(self, problem: Problem, penalty: str = "a penalty (strength > 0, a finite C)") -> str:
+        """The verdict by the names of columns and classes, and the way out; `penalty` says how to ask for one."""
         says = _complete(self, problem) if self.kind == "complete" else _quasi_complete(self, problem)
-        return f"{says}; use a penalty (strength > 0, a finite C), or drop or merge columns"
+        return f"{says}; use {penalty}, or drop or merge columns"
 
 
 def find_separation(problem: Problem, kept: npt.NDArray[np.intp] | None) -> Separation | None:

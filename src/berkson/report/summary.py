@@ -18,6 +18,7 @@ from berkson.report.statistics import statistics
 F64 = npt.NDArray[np.float64]
 
 SHOWN_TERMS = 3  # of the combination that an aliased column is
+SHOWN_CLASSES = 20  # with how often each was seen
 
 
 def summary(model: Model, result: Fit, source: str) -> list[Block]:
@@ -76,8 +77,10 @@ def _outcome(model: Model, problem: Problem) -> Iterator[Block]:
     name = outcome.response.columns[0]
     unit = "trials" if outcome.kind == "counts" else "rows" if model.weights is None else "total weight"
     if outcome.kind == "classes":
-        each = ", ".join(f"{level} {total:,.10g}" for level, total in zip(outcome.levels, totals, strict=True))
-        yield Paragraph(f"P({name}) over {len(totals)} classes: {each} of {totals.sum():,.10g} {unit}")
+        each = [f"{level} {total:,.10g}" for level, total in zip(outcome.levels, totals, strict=True)]
+        more = f" and {len(each) - SHOWN_CLASSES} more" if len(each) > SHOWN_CLASSES else ""
+        listed = ", ".join(each[:SHOWN_CLASSES]) + more
+        yield Paragraph(f"P({name}) over {len(totals)} classes: {listed} of {totals.sum():,.10g} {unit}")
         return
     event = outcome.event if outcome.kind != "binary" else f"{name} = {outcome.event}"
     yield Paragraph(f"P({event}): {totals[1]:,.10g} of {totals.sum():,.10g} {unit}")
@@ -197,7 +200,12 @@ def _infinite_signs(certificate: Certificate, k: int, against: int | None) -> di
 
 
 def _meaning(item: Product) -> str:
-    return f"per unit of {item.term[0]}" if len(item.term) == 1 else "ratio of odds ratios"
+    """What e^coefficient is: a factor coded in full tells of each group by itself, any other is a contrast."""
+    contrasts = sum(not full for _, full in item.factors)
+    if contrasts + len(item.numbers) > 1:
+        return "ratio of odds ratios"
+    effect = f"per unit of {item.numbers[0]}" if item.numbers else "odds ratio" if contrasts else "odds"
+    return effect + (" in this group" if len(item.factors) > contrasts else "")
 
 
 # --- goodness -------------------------------------------------------------------------------------------------------
