@@ -40,7 +40,7 @@ MODULES = (
     "skglm_prox_newton",
     "celer_l1",
 )
-QUICK_MODULES = ("berkson_fit", "sklearn_lbfgs", "sklearn_newton_cholesky", "glum_irls")
+QUICK_MODULES = ("berkson_fit", "sklearn_newton_cholesky", "glum_irls")
 OURS = "berkson"
 
 
