@@ -214,6 +214,11 @@ TAMPERED: dict[str, tuple[Callable[[Any], None], str]] = {
     "no schema": (drop("schema"), "no key 'schema'"),
     "schema a list": (set_at("schema", []), "is no mapping"),
     "schema without response": (set_at("schema/response", None), "no model that can be used"),
+    "tolerance that nothing meets": (
+        set_at("certificate/tol", -1.0),
+        "'tol' of the certificate is not between 0 and 1",
+    ),
+    "tolerance that all meet": (set_at("certificate/tol", 1e300), "'tol' of the certificate is not between 0 and 1"),
     "schema with a function": (set_at("schema/terms", [["system(hincome)"]]), "schema is damaged"),
     "coefficients an object": (set_at("coefficients", {}), "'coefficients' of the model is no list"),
     "a class too few": (drop("coefficients/0"), "coefficients for 2 classes"),

@@ -310,7 +310,7 @@ def _status(
         f"at most {relative:.1g}" if math.isfinite(relative) else f"an estimated {proof.estimate / task.null:.1g}"
     )
     reached = f"{distance} above its optimum, relative to the null model's (asked: {task.tol:.1g})"
-    if task.max_iterations == 0:
+    if stop.reason == "judged":
         return f"not proved optimal: the objective at these coefficients is {reached}"
     if stop.reason == "limit":
         return f"stopped after {stop.iterations} iterations with the objective {reached}; raise max_iter"

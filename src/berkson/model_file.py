@@ -58,6 +58,7 @@ def to_dict(model: Model) -> dict[str, Any]:
             "status": proof.status,
             **{name: _or_null(getattr(proof, name)) for name in _BOUNDS},
             **{name: float(getattr(proof, name)) for name in _MEASURES},
+            "tol": proof.tol,
             "verdicts": list(proof.verdicts),
             "infinite": [{"column": i.column, "class": i.class_name, "sign": i.sign} for i in proof.infinite],
             "aliased": list(proof.aliased),
@@ -66,7 +67,7 @@ def to_dict(model: Model) -> dict[str, Any]:
 
 
 _BOUNDS = ("gap", "relative_gap", "distance")
-_MEASURES = ("objective", "null_objective", "tol")
+_MEASURES = ("objective", "null_objective")
 
 
 def _or_null(value: float) -> float | None:
@@ -232,6 +233,13 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def _share(value: Any) -> float:
+    share = _number(value)
+    if not 0.0 < share < 1.0:
+        raise TypeError("not between 0 and 1")
+    return share
+
+
 def _bound(value: Any) -> float:
     return math.inf if value is None else _number(value)
 
@@ -302,6 +310,7 @@ def _proof(data: Any) -> Proof:
         aliased=read("aliased", _texts),
         **{name: read(name, _bound) for name in _BOUNDS},
         **{name: read(name, _number) for name in _MEASURES},
+        tol=read("tol", _share),
     )
     read.end()
     return proof

@@ -27,7 +27,7 @@ SLOW, SLOW_STEPS = (
 class Solution:
     """Where a solver stopped: theta, the objective there, iterations, and why: 'target', 'limit' (of iterations),
     'separated' (every row lies strictly on its own side), 'slow' (full steps at a constant rate, as on separated data),
-    'stalled' (rounding allows no further decrease)."""
+    'stalled' (rounding allows no further decrease), 'judged' (no step was asked for)."""
 
     theta: F64
     at: Evaluation

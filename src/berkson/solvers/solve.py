@@ -82,7 +82,7 @@ def judge(task: Task) -> Solver[tuple[Solution, Bound]]:
     at = task.penalty.add(task.theta, (yield Evaluate(task.theta, 1)))
     assert at.gradient is not None
     proof = yield from prove(task.theta, at.gradient, task.penalty, task.place, task.class_share)
-    return Solution(task.theta, at, 0, "limit"), proof
+    return Solution(task.theta, at, 0, "judged"), proof
 
 
 def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
