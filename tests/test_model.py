@@ -246,6 +246,12 @@ TAMPERED: dict[str, tuple[Callable[[Any], None], str]] = {
 }
 
 
+@pytest.mark.parametrize("tol", [0.0, 1.0, float("nan")])
+def test_a_tolerance_that_a_saved_model_could_not_have_is_refused(tol: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        fit_table("y ~ 1", from_frame({"y": [0, 1, 1]}), tol=tol)
+
+
 @pytest.mark.parametrize("name", TAMPERED)
 def test_tampered_models_are_refused(saved: dict[str, Any], tmp_path: Path, name: str) -> None:
     change, sentence = TAMPERED[name]

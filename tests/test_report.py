@@ -204,6 +204,14 @@ def test_an_interaction_coded_in_full_tells_of_each_group() -> None:
     assert re.search(r"^C\(race\)\[1\]:C\(smoke\)\[0\] .* odds in this group$", cells, re.M)
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_names_that_differ_are_shown_differently(width: int) -> None:
+    names = [f"sex[male]:{middle}:class[{level}]" for middle in ("age", "fare", "lwt") for level in ("2nd", "3rd")]
+    grid = Grid(("", "log-odds", "odds ratio"), tuple(Row(name, ("-0.5", "0.6065"), "a ratio") for name in names))
+    printed = ["".join(span for span, _ in line) for line in lines([grid], width)]
+    assert len({line.split()[0] for line in printed[1:]}) == len(names)
+
+
 def test_many_classes_are_not_all_listed() -> None:
     rng = np.random.default_rng(3)
     y = [f"k{k:02d}" for k in range(23)] * 4

@@ -171,6 +171,8 @@ def fit_table(
     """
     from importlib.metadata import version
 
+    if not 0.0 < tol < 1.0:
+        raise ValueError(f"tol is relative to the null model's objective, between 0 and 1, not {tol:g}; 1e-8 is usual")
     formula = parse(formula) if isinstance(formula, str) else formula
     if formula.response is None:
         raise ValueError(f"the formula '{formula}' has no response; write y ~ ... with the column to be explained")

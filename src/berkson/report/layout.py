@@ -110,7 +110,7 @@ def _grid(grid: Grid, width: int | None) -> Iterator[list[Span]]:
     left = None
     if width is not None:
         wanted = min(_REMARK, max((2 + width_of(remark) for remark in remarks if remark), default=0))
-        first = min(first, max(_NAME, width - taken - wanted))
+        first = _room([title, *names], (width - taken - wanted, width - taken))
         left = width - first - taken - 2
     heading = _pad(_shorten(title, first), first) + "".join("  " + column[0] for column in set_columns)
     yield [(heading.rstrip(), "heading")]
@@ -122,6 +122,15 @@ def _grid(grid: Grid, width: int | None) -> Iterator[list[Span]]:
             yield [(short + cells + "  ", row.style), (remark, "quiet" if row.style == "plain" else row.style)]
         else:
             yield [((short + cells).rstrip(), row.style)]
+
+
+def _room(names: list[str], widths: tuple[int, ...]) -> int:
+    """The first of some widths at which different names stay different; else that of the longest name."""
+    longest = max(map(width_of, names))
+    for width in (min(longest, max(_NAME, width)) for width in widths):
+        if len({_shorten(name, width) for name in names}) == len(set(names)):
+            return width
+    return longest
 
 
 def _pad(text: str, width: int) -> str:
