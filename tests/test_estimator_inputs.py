@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +261,28 @@ def test_what_is_not_finite_is_named(value: float, classes: int) -> None:
     for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
         with pytest.raises(InputError, match=f"Input X contains {kind}: column 'x2', row 17"):
             getattr(model, method)(bad)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda: (np.ma.masked_array(X, mask=X[5, 1] == X), y, None), "X is masked in row 5"),
+        (lambda: (X, np.ma.masked_array(y, mask=np.arange(len(y)) == 7), None), "y is masked in row 7"),
+        (lambda: (X, y, np.ma.masked_array(np.ones(len(y)), mask=np.arange(len(y)) == 3)), "sample_weight is masked"),
+        (lambda: (np.abs(X).astype("M8[s]"), y, None), "X holds datetime64"),
+        (lambda: (X, np.array([Decimal(int(label)) for label in y]), None), "y holds Decimal objects"),
+        (lambda: (X, np.array([int(label) << 80 for label in y], dtype=object), None), "y holds int objects"),
+    ],
+    ids=["masked X", "masked y", "masked weight", "times", "decimal labels", "huge labels"],
+)
+def test_what_numpy_would_misread_is_refused(change: Callable[[], Any], message: str) -> None:
+    table, labels, weight = change()
+    with pytest.raises(InputError, match=message):
+        LogisticRegression().fit(table, labels, weight)
+
+
+def test_no_rows_are_not_taken_for_misordered_columns() -> None:
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    with pytest.raises(ValueError, match="0 sample") as refused:
+        LogisticRegression().fit(frame, y).predict(frame.iloc[:0])
+    assert "Order them" not in str(refused.value)

@@ -133,7 +133,13 @@ def _encode_objects(y: Array) -> Labels:
             row = int(np.argmax(codes == code_of[label]))
             raise InputError(f"Input y contains NaN: row {row} has no label; drop such rows first")
     if all(isinstance(label, Number | np.bool_) for label in met):
-        return encode(np.array(y.tolist()))
+        numbers = np.array(y.tolist())
+        if numbers.dtype.kind == "O":  # decimals, fractions, integers beyond 64 bits
+            raise InputError(
+                f"Unknown label type: y holds {type(met[0]).__name__} objects that are no NumPy numbers; "
+                "convert them (y.astype(float) or y.astype(str))"
+            )
+        return encode(numbers)
     if not all(isinstance(label, type(met[0])) for label in met):
         kinds = " and ".join(sorted({type(label).__name__ for label in met}))
         raise InputError(f"Unknown label type: y mixes {kinds}; make all labels of one kind, e.g. y.astype(str)")

@@ -37,11 +37,14 @@ def table(estimator: Any, X: Any, *, reset: bool) -> Array:
         if not named and X.shape[1] == estimator.n_features_in_:
             return X
     columns = _check_columns(X)
+    _refuse_dates(X)
+    _refuse_masked(X, "X")
     _refuse_text(X)
     try:
         array: Array = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
     except ValueError as error:
-        if reset or not named or not set(estimator.feature_names_in_) <= set(columns):
+        reordered = columns != (list(estimator.feature_names_in_) if named else [])
+        if reset or not named or not reordered or not set(estimator.feature_names_in_) <= set(columns):
             raise
         raise ValueError(
             f"{error}Order them by name: X[list(model.feature_names_in_)] (pandas, polars), or "
@@ -49,6 +52,19 @@ def table(estimator: Any, X: Any, *, reset: bool) -> Array:
         ) from None
     as_it_is = array.dtype.char in READ_AS_THEY_ARE and array.dtype.isnative
     return array if as_it_is else array.astype(np.float64)
+
+
+def _refuse_dates(X: Any) -> None:
+    """Times would be read as counts of whatever unit they are stored in."""
+    if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
+        raise InputError(f"X holds {X.dtype}, not numbers: convert it, e.g. to days since a date of your choice")
+
+
+def _refuse_masked(values: Any, name: str) -> None:
+    """A masked cell is a missing one; NumPy would hand out whatever lies under the mask."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
+        row = int(np.argwhere(np.ma.getmaskarray(values))[0][0])
+        raise InputError(f"{name} is masked in row {row}: the value is missing; drop or fill such rows first")
 
 
 def _refuse_text(X: Any) -> None:
@@ -65,6 +81,7 @@ def _refuse_text(X: Any) -> None:
 def label_vector(estimator: Any, X: Array, y: Any) -> Array:
     """y as a vector (n,)."""
     if type(y) is not np.ndarray or y.ndim != 1:
+        _refuse_masked(y, "y")
         if y is None:
             raise InputError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
         try:
@@ -108,6 +125,7 @@ def _holds_numbers(column: Any) -> bool:
 
 
 def _numbers(values: Any, name: str) -> F64:
+    _refuse_masked(values, name)
     try:
         return np.asarray(values, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
