@@ -19,7 +19,7 @@ from berkson.certificate import bound, prove
 from berkson.design.dense import Dense
 from berkson.fit import Fit, certify, fit
 from berkson.penalty import Ridge
-from berkson.problem import Problem
+from berkson.problem import InputError, Problem
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import InMemory
 from berkson.rows.questions import Draw, Evaluate, Evaluation
@@ -341,3 +341,17 @@ def test_large_problems_take_few_passes(problem: Problem) -> None:
     assert fitted.info.bytes_read == pytest.approx(
         fitted.info.passes * problem.X.nbytes, rel=1e-5
     )  # whole bytes a question
+
+
+def test_a_penalty_without_end_is_refused() -> None:
+    X, y = np.arange(8.0)[:, None], np.array([0, 1] * 4, dtype=np.uint8)
+    with pytest.raises(InputError, match="strength is inf"):
+        fit(Problem(X, y, strength=np.inf))
+
+
+def test_coefficients_that_cannot_be_judged() -> None:
+    X, y = np.random.default_rng(0).normal(size=(8, 2)), np.array([0, 1] * 4, dtype=np.uint8)
+    problem = Problem(X, y, strength=1.0)
+    with pytest.raises(InputError, match=r"give \(1, 2\) and \(1,\)"):
+        certify(problem, np.zeros((1, 3)), np.zeros(1))
+    assert not certify(problem, np.full((1, 2), 1e200), np.zeros(1)).certified  # and no warning of overflow

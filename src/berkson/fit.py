@@ -15,7 +15,7 @@ import numpy.typing as npt
 from berkson.certificate import Bound
 from berkson.design.dense import Dense
 from berkson.penalty import Ridge
-from berkson.problem import Problem, check, locate_non_finite
+from berkson.problem import InputError, Problem, check, locate_non_finite
 from berkson.rank import Rank, examine, full_rank
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import InMemory, NonFiniteError, threads_for
@@ -143,6 +143,12 @@ def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -
     Costs two passes with a Hessian; nothing is fitted.
     """
     totals = check(problem)
+    outputs = 1 if problem.n_classes == 2 else problem.n_classes
+    shape = (outputs, problem.X.shape[1])
+    if coef.shape != shape or intercept.shape != (outputs,):
+        raise InputError(
+            f"coef {coef.shape} and intercept {intercept.shape} do not fit the problem: give {shape} and {(outputs,)}"
+        )
     work = Work()
     try:
         rows = _standardise(problem)

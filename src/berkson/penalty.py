@@ -28,10 +28,12 @@ class Ridge:
         """The objective's evaluation from that of the loss."""
         if self.is_zero:
             return at
-        pull = self.strength * theta
+        with np.errstate(over="ignore"):  # of coefficients far out: infinite, which no solver steps to
+            pull = self.strength * theta
+            half = 0.5 * float(pull @ theta)
         hessian = at.hessian
         if hessian is not None:
             hessian = hessian.copy()
             np.einsum("ii->i", hessian)[:] += self.strength  # a view of its diagonal
         gradient = None if at.gradient is None else at.gradient + pull
-        return Evaluation(at.value + 0.5 * float(pull @ theta), at.margin, gradient, hessian)
+        return Evaluation(at.value + half, at.margin, gradient, hessian)

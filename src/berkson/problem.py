@@ -93,6 +93,10 @@ def check(problem: Problem) -> F64:
     n = problem.X.shape[0]
     if n == 0:
         raise InputError("the table has no rows: there is nothing to fit")
+    if not 0.0 <= problem.strength < np.inf:
+        raise InputError(
+            f"strength is {problem.strength:g} (1/C): it must be finite and not negative; choose a larger C"
+        )
     _check_labels(problem, n)
     if problem.weight is not None:
         _check_weights(problem.weight, n)
