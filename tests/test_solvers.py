@@ -355,3 +355,11 @@ def test_coefficients_that_cannot_be_judged() -> None:
     with pytest.raises(InputError, match=r"give \(1, 2\) and \(1,\)"):
         certify(problem, np.zeros((1, 3)), np.zeros(1))
     assert not certify(problem, np.full((1, 2), 1e200), np.zeros(1)).certified  # and no warning of overflow
+
+
+def test_a_ridge_on_a_column_of_hardly_anything() -> None:
+    X, y = np.random.default_rng(0).normal(size=(50, 2)), (np.arange(50) % 3 > 0).astype(np.uint8)
+    alone = fit(Problem(X[:, :1], y, strength=1.0))
+    both = fit(Problem(X * [1.0, 1e-160], y, strength=1.0))
+    assert both.certificate.certified
+    assert abs(both.coef[0, 0] - alone.coef[0, 0]) < 1e-12  # 1e-160 adds nothing

@@ -236,7 +236,8 @@ def _standardise(problem: Problem) -> InMemory:
     if not np.isfinite(spread).all():
         raise NonFiniteError
     scale = np.ones(p + 1)
-    scale[:p] = np.where((spread > 0) & (high > low if problem.intercept else True), np.sqrt(spread), 1.0)
+    least = 1e-300 * problem.strength  # else the ridge on the scaled column, strength / spread, would overflow
+    scale[:p] = np.where((spread > least) & (high > low if problem.intercept else True), np.sqrt(spread), 1.0)
     kept = None if problem.intercept else np.arange(p)
     coordinates = Coordinates(center, scale if kept is None else scale[kept], kept, problem.loss.basis)
     return InMemory(design, problem.y, weight, problem.offset, problem.loss, coordinates)
