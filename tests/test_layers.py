@@ -20,7 +20,7 @@ FLOORS = (
     {"design"},
     {"loss"},
     {"rows"},
-    {"penalty", "inverse"},
+    {"penalty", "inverse", "blas"},
     {"certificate"},
     {"solvers"},
     {"problem"},
@@ -38,6 +38,7 @@ FLOORS = (
 
 # Who may import which third party.  NumPy is everywhere below the public face; all else has few rooms.
 ROOMS = {
+    "threadpoolctl": {"blas"},
     "scipy": {"recession", "rank", "separation", "estimators"},
     "sklearn": {"estimators"},
     "narwhals": {"table", "estimators"},

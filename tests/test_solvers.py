@@ -46,7 +46,7 @@ def best(name: str) -> Optimum:
 def fit_by(monkeypatch: pytest.MonkeyPatch, solver: str, problem: Problem, **options: Any) -> Fit:
     """The problem's fit by a solver that would not be chosen for its size."""
     choice = Choice(solver, "a test asks for it", sample=max(1, len(problem.y) // 4))
-    monkeypatch.setattr("berkson.fit.choose", lambda *size: choice)
+    monkeypatch.setattr("berkson.fit.choose", lambda *size, penalised: choice)
     fitted = fit(problem, **options)
     assert fitted.info.solver == solver
     return fitted

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from berkson.certificate import Bound
+from berkson.blas import one_thread
+from berkson.certificate import DENSE_UP_TO, Bound
 from berkson.design.dense import Dense
 from berkson.penalty import Ridge
 from berkson.problem import InputError, Problem, check, locate_non_finite
@@ -28,7 +29,9 @@ from berkson.solvers.solve import Task, judge, solve
 
 F64 = npt.NDArray[np.float64]
 
-MOMENT_CELLS = 2_000_000  # cells from which centres and scales are taken: they only condition, they change no answer
+WIDE = 2000  # columns up to which a table with fewer rows gets its aliases named
+MOMENT_CELLS = 5_000_000  # cells from which centres and scales are taken: they only condition, they change no answer
+FEW_ROWS, OUTLYING = 64, 1e4  # rows that show a column's bulk, and how far beyond it its range has to be
 POLISH = 1e-24  # of the null objective: where exact Newton stops when its passes cost nothing
 DOUBTFUL = 15  # iterations without a proof of existence after which a programme for separation is worth its time
 PRECISION = 2.2e-16  # of double precision: no smaller distance is claimed in words
@@ -108,12 +111,10 @@ def fit(
     null = problem.null_objective(totals)
     work = Work()
     try:
-        rows = _standardise(problem)
-        rank = Rank(())
-        if problem.strength == 0.0:
-            rows, rank = _full_rank_rows(problem, rows, work)
-        task = _task(problem, rows, totals, null, tol, max_iterations, start)
-        stop, proof = run(solve(task), rows, work)
+        with one_thread(problem.unknowns):
+            rows, rank = _prepare(problem, work)
+            task = _task(problem, rows, totals, null, tol, max_iterations, start)
+            stop, proof = run(solve(task), rows, work)
         separation = None
         if task.watch_separation and not proof.gap <= task.target:
             if not proof.proves_existence and (stop.reason != "limit" or stop.iterations >= DOUBTFUL):
@@ -151,12 +152,10 @@ def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -
         )
     work = Work()
     try:
-        rows = _standardise(problem)
-        rank = Rank(())
-        if problem.strength == 0.0:
-            rows, rank = _full_rank_rows(problem, rows, work)
-        task = _task(problem, rows, totals, problem.null_objective(totals), tol, 0, (coef, intercept))
-        stop, proof = run(judge(task), rows, work)
+        with one_thread(problem.unknowns):
+            rows, rank = _prepare(problem, work)
+            task = _task(problem, rows, totals, problem.null_objective(totals), tol, 0, (coef, intercept))
+            stop, proof = run(judge(task), rows, work)
         separation = None
         if task.watch_separation and not proof.proves_existence:
             separation = find_separation(problem, rows.coordinates.kept)
@@ -183,7 +182,7 @@ def _task(
     share = totals / totals.sum()
     cold = place.contract(_null_coef(problem, p, share)) if problem.intercept else np.zeros(place.size)
     theta = cold if start is None else place.from_original(*start)
-    choice = choose(n, place.columns, place.contrasts, rows.design.itemsize)
+    choice = choose(n, place.columns, place.contrasts, rows.design.itemsize, penalised=problem.strength > 0.0)
     free = problem.strength == 0.0
     target = tol * null
     if free:
@@ -231,6 +230,8 @@ def _standardise(problem: Problem) -> InMemory:
     _, mean, variance, low, high = _moments(design.run_of(slice(None, None, step)), seen)
     if step > 1 and not (variance > 0).all():
         _, mean, variance, low, high = _moments(design, weight)
+    if problem.intercept:
+        mean, variance = _despite_outliers(design, mean, variance, low, high)
     center = mean if problem.intercept else np.zeros(p)
     spread = variance if problem.intercept else variance + mean * mean
     if not np.isfinite(spread).all():
@@ -243,8 +244,34 @@ def _standardise(problem: Problem) -> InMemory:
     return InMemory(design, problem.y, weight, problem.offset, problem.loss, coordinates)
 
 
+def _despite_outliers(design: Dense, mean: F64, variance: F64, low: F64, high: F64) -> tuple[F64, F64]:
+    """Centre and spread of the bulk of a column that a few far values dominate: counted from their mean, the bulk would
+    be one and the same number."""
+    few = np.sort(design.evenly_spaced(FEW_ROWS), axis=0)
+    bulk = few[3 * len(few) // 4] - few[len(few) // 4]
+    far = np.flatnonzero((bulk > 0) & ((high - low) > OUTLYING * bulk) & np.isfinite(variance))
+    if len(far) == 0:
+        return mean, variance
+    mean, variance = mean.copy(), variance.copy()
+    mean[far], variance[far] = few[len(few) // 2, far], (0.75 * bulk[far]) ** 2  # as of a normal column
+    return mean, variance
+
+
 def _moments(design: Dense, weight: F64 | None) -> tuple[float, F64, F64, F64, F64]:
     return design.moments(None, weight, threads_for(design.shape[0] * design.shape[1]))
+
+
+def _prepare(problem: Problem, work: Work) -> tuple[InMemory, Rank]:
+    """Rows in a solver's coordinates; without a penalty, of full rank."""
+    n, p = problem.X.shape
+    if problem.strength > 0.0 or p > DENSE_UP_TO:
+        return _standardise(problem), Rank(())
+    if p > max(n, WIDE):
+        raise InputError(
+            f"{n:,} rows cannot tell {p:,} columns apart, so without a penalty no coefficient has an estimate: "
+            "set a penalty, or choose fewer columns"
+        )
+    return _full_rank_rows(problem, _standardise(problem), work)
 
 
 def _full_rank_rows(problem: Problem, rows: InMemory, work: Work) -> tuple[InMemory, Rank]:

@@ -47,6 +47,11 @@ class Problem:
     def loss(self) -> Loss:
         return Logistic() if self.n_classes == 2 else Multinomial(self.n_classes)
 
+    @property
+    def unknowns(self) -> int:
+        """Coefficients to find: one for each column and the constant, and for each class but one."""
+        return int(self.X.shape[1] + 1) * (self.n_classes - 1)
+
     def column(self, j: int) -> str:
         """The name of column j; j = p is the constant."""
         if j == self.X.shape[1]:

@@ -36,7 +36,8 @@ TOUCHED = (0.0, 1e-9, 1e-8, 1e-7, 1e-6)  # relative margins tried as those of co
 NOTHING = 1e-9  # of the largest cost: optimum of a programme that has nothing to gain
 EVERY_PAIR = 2_000  # pairs that are all in the working set from the start
 ROUNDS = 60  # programmes for one direction; each adds the worst violations of all rows
-CELLS = 30_000_000  # of a working set's matrix: beyond it the question is given up
+CELLS = 4_000_000  # of a working set's matrix: beyond it the question is given up
+SECONDS = 30.0  # of one programme, likewise
 BLOCK = 1 << 17  # cells of a block of rows that are standardised at a time
 
 
@@ -223,7 +224,11 @@ class WorkingSet:
             b_eq=np.zeros(len(tied)) if len(tied) else None,
             bounds=(-1.0, 1.0),
             method="highs-ds",
-            options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+            options={
+                "primal_feasibility_tolerance": 1e-10,
+                "dual_feasibility_tolerance": 1e-10,
+                "time_limit": SECONDS,
+            },
         )
         if answer.status != 0:
             raise UndecidedError

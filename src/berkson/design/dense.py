@@ -44,6 +44,10 @@ class Dense:
         """A few rows of [X - center, 1] themselves."""
         return np.column_stack([self.X[rows] - center, np.ones(len(rows))])
 
+    def evenly_spaced(self, count: int) -> F64:
+        """About `count` rows of X themselves."""
+        return self.X[:: max(1, len(self.X) // count)].astype(np.float64)
+
     def moments(self, rows: Array | None, weight: F64 | None, threads: int) -> tuple[float, F64, F64, F64, F64]:
         return kernels.moments(self.X, rows, weight, threads)
 

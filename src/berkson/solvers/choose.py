@@ -34,8 +34,11 @@ class Choice:
     polish: bool = False  # passes cost nothing: go on to rounding
 
 
-def choose(n: int, p: int, contrasts: int, itemsize: int) -> Choice:
-    """The cheapest solver for n rows, p columns (constant included) and K - 1 contrasts."""
+def choose(n: int, p: int, contrasts: int, itemsize: int, *, penalised: bool = True) -> Choice:
+    """The cheapest solver for n rows, p columns (constant included) and K - 1 contrasts.
+
+    Without a penalty the data may be separated, and conjugate gradients are slow to tell: Hessians, where they fit.
+    """
     d = p * contrasts
     outputs = 1 if contrasts == 1 else contrasts + 1
     hessian = n * float(p) ** 2 * outputs * (outputs + 1) / 2
@@ -53,7 +56,7 @@ def choose(n: int, p: int, contrasts: int, itemsize: int) -> Choice:
     one_pass = max(itemsize * n * p / BANDWIDTH, 4 * n * p * outputs / RATE) + 2.5e-9 * n * outputs
     full = ITERATIONS * (one_pass + hessian / RATE + 3 * d**3 / RATE)
     products = PRODUCTS * one_pass
-    if contrasts > 1 and products < full and n < 4 * ROWS_PER_UNKNOWN * d:
+    if contrasts > 1 and penalised and products < full and n < 4 * ROWS_PER_UNKNOWN * d:
         return Choice(
             CONJUGATE,
             f"predicted {products:.2g} s with Hessian products, against {full:.2g} s with Hessians",

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from berkson.penalty import Ridge
 from berkson.rows.questions import Curvature, Evaluate
-from berkson.solvers.newton import ARMIJO, ROUNDING, Solution
+from berkson.solvers.newton import ARMIJO, ROUNDING, SLOW, SLOW_STEPS, Solution
 from berkson.solvers.quasi import Preconditioner
 from berkson.solvers.run import Solver
 
@@ -27,7 +27,7 @@ def conjugate(
 ) -> Solver[Solution]:
     """Minimise to an estimated gap of `target`: half the decrement squared of the inexact Newton step."""
     at = penalty.add(theta, (yield Evaluate(theta, 1)))
-    forcing = 0.1
+    forcing, before, slow = 0.1, np.inf, 0
     for iteration in range(max_iterations + 1):
         assert at.gradient is not None
         if watch_separation and at.margin > 0:
@@ -35,6 +35,9 @@ def conjugate(
         step, decrease = yield from _newton_step(theta, at.gradient, penalty, preconditioner, forcing)
         if decrease <= 2.0 * target:
             return Solution(theta, at, iteration, "target")
+        slow = slow + 1 if decrease > SLOW * before else 0
+        if watch_separation and slow >= SLOW_STEPS and iteration > 6:
+            return Solution(theta, at, iteration, "slow")
         if iteration == max_iterations:
             break
         length = 1.0
@@ -50,7 +53,7 @@ def conjugate(
         assert there.gradient is not None
         ratio = float(np.linalg.norm(there.gradient) / np.linalg.norm(at.gradient))
         forcing = min(0.1, max(1e-6, 0.9 * ratio * ratio))
-        theta, at = trial, there
+        theta, at, before = trial, there, decrease if length == 1.0 else np.inf
     return Solution(theta, at, max_iterations, "limit")
 
 

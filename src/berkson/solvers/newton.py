@@ -16,6 +16,7 @@ F64 = npt.NDArray[np.float64]
 
 ARMIJO = 1e-4  # of the predicted decrease that a step must bring
 ROUNDING = 1e-13  # of the value: decreases below it cannot be seen
+TRIES = 12  # ridges, each 100 times the last, after which a Hessian is not a matrix of numbers
 SHORTEST = 1e-2  # part of a Newton step that is tried before the step is damped
 SLOW, SLOW_STEPS = (
     0.2,
@@ -41,7 +42,7 @@ def newton_step(hessian: F64, gradient: F64, damping: float = 0.0) -> tuple[F64,
     enough of a ridge for a direction of descent."""
     scale = max(float(hessian.diagonal().max()), float(np.abs(gradient).max())) if damping else 0.0
     ridge = damping * scale
-    while True:
+    for _ in range(TRIES):
         try:
             matrix = hessian + np.diag(ridge + 1e-14 * hessian.diagonal()) if ridge else hessian
             step: F64 = -np.linalg.solve(matrix, gradient)  # type: ignore[assignment]
@@ -52,6 +53,7 @@ def newton_step(hessian: F64, gradient: F64, damping: float = 0.0) -> tuple[F64,
             pass
         scale = scale or max(float(hessian.diagonal().max()), float(np.abs(gradient).max()))
         ridge = 1e-14 * scale if ridge == 0.0 else ridge * 100.0
+    return np.zeros_like(gradient), math.inf
 
 
 def newton(
@@ -77,6 +79,8 @@ def newton(
         step, decrease = newton_step(at.hessian, at.gradient)
         if decrease <= 2.0 * target:
             return Solution(theta, at, iteration, "target")
+        if decrease == math.inf:
+            return Solution(theta, at, iteration, "stalled")
         slow = slow + 1 if decrease > SLOW * before else 0
         if watch_separation and slow >= SLOW_STEPS and iteration > 6:
             return Solution(theta, at, iteration, "slow")

@@ -24,7 +24,7 @@ from berkson.solvers.run import Solver
 
 F64 = npt.NDArray[np.float64]
 
-HOPELESS = 100.0  # times the noise allowed to the sample's fit: four times what its optimum costs all rows on average
+HOPELESS = 10.0  # times that: four times what the sample's optimum costs all rows on average
 PATIENCE = 2  # iterations in a row that do not halve the estimated gap
 
 
@@ -49,7 +49,7 @@ def sampled(
     """
     sample: Sample = yield Draw(sample_size, class_share)
     multiplier = n_rows / max(1, sample.size)
-    loose = 0.02 * place.size * multiplier  # a fraction of the noise that the sample's optimum has anyway
+    loose = 0.2 * place.size * multiplier  # under half of the noise that the sample's optimum has anyway
     iterations, aim = 0, target / min(multiplier, 30.0)
     known: Evaluation | None = None
     if warm:
