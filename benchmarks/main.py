@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from benchmarks.report import Report, Row, seconds
 from benchmarks.small import Wait
 from benchmarks.worker import save
 
+SMALL = "small data"  # the two tables about small data
 SUPPORTING = ("numpy", "scipy")  # whose versions matter to everyone's times
 
 
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for problem in _chosen(options.only, options.quick):
         report.rows.append(_run(problem, modules, options))
         report.write(options.out)
-    if options.only is None:
+    if options.only is None or SMALL in options.only:
         report.accuracy = {load(module).NAME: _accuracy(module, 20 if options.quick else 200) for module in modules}
         waits = _json_of("benchmarks.small", "1" if options.quick else "7")
         report.small = [Wait(**wait) for wait in waits or []]
@@ -53,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, few problems and competitors: does it work?")
-    parser.add_argument("--only", metavar="PATTERN", help="problems whose name contains this; no small-data tables")
+    parser.add_argument(
+        "--only", metavar="PATTERN", nargs="+", help="problems of these names (* for anything), no others"
+    )
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="of one fit (default 120; quick 5)")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", metavar="DIRECTORY")
     parser.add_argument(
@@ -68,13 +72,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _chosen(pattern: str | None, quick: bool) -> list[Problem]:
-    if pattern is None:
+def _chosen(patterns: Sequence[str] | None, quick: bool) -> list[Problem]:
+    if patterns is None:
         return [problem for problem in PROBLEMS if not quick or problem.name in QUICK_PROBLEMS]
-    found = [problem for problem in PROBLEMS if pattern in problem.name]
-    if not found:
+    found = [problem for problem in PROBLEMS if any(fnmatch(problem.name, pattern) for pattern in patterns)]
+    if not found and SMALL not in patterns:
         names = ", ".join(repr(problem.name) for problem in PROBLEMS)
-        raise SystemExit(f"no problem's name contains {pattern!r}; they are {names}")
+        raise SystemExit(f"no problem is named {' or '.join(map(repr, patterns))}; they are {names}")
     return found
 
 
