@@ -34,6 +34,7 @@ from berkson.rows.questions import (
     Draw,
     Evaluate,
     Evaluation,
+    Extent,
     LargestLeverage,
     LowerGram,
     Question,
@@ -82,6 +83,7 @@ def bound(decrement: float, leverage: float) -> Bound:
 EXACT_UP_TO = 400  # unknowns of softmax whose exact Hessian is formed for a proof
 DENSE_UP_TO = 4000  # columns whose Gram matrix is formed for a proof
 TRIMS, LOOSE = 4, 0.3  # tries to prove with fewer rows, and the u above which it is worth it
+MANY, CLOSE = 64, 0.2  # columns from which h is bounded by lengths first, and the u at which that costs under 8 %
 FEW_ROWS = 300  # of the sample that proves curvature in the free directions where no Gram matrix is formed
 
 
@@ -105,6 +107,11 @@ def prove(
         squared, metric = yield from _below(theta, gradient, penalty, place, class_share, hessian, sample)
         if metric is None:
             return result
+        if place.columns >= MANY:
+            longest = yield Extent(sample)
+            crude = bound(math.sqrt(squared), _range_factor(place) * longest * float(np.abs(metric).sum(axis=1).max()))
+            if crude.contraction < CLOSE:
+                return crude
         leverage = _range_factor(place) * (yield LargestLeverage(metric, sample))
         result = min(result, bound(math.sqrt(squared), leverage), key=lambda known: known.contraction)
         if result.contraction < LOOSE:

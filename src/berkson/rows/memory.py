@@ -22,6 +22,7 @@ from berkson.rows.questions import (
     Draw,
     Evaluate,
     Evaluation,
+    Extent,
     LargestLeverage,
     LowerGram,
     NullGram,
@@ -101,6 +102,8 @@ class InMemory:
                 return self._lower_gram(theta, share, sample)
             case LargestLeverage(metric, sample):
                 return self._largest_leverage(metric, sample)
+            case Extent(sample):
+                return self._extent(sample)
             case Within(metric, cap, sample):
                 return self._within(metric, cap, sample)
             case Show(theta, share, sample):
@@ -201,6 +204,13 @@ class InMemory:
 
     def _largest_leverage(self, metric: F64, sample: Sample | None) -> float:
         return max((float(forms.max()) for _, forms in self._leverages(metric, sample)), default=0.0)
+
+    def _extent(self, sample: Sample | None) -> float:
+        part, place = self.part(sample, as_part=True), self.coordinates
+        _, _, _, low, high = part.design.moments(part.rows, part.weight, part.threads)
+        furthest = np.append(np.maximum(np.abs(low - place.center), np.abs(high - place.center)), 1.0)
+        scaled = (furthest if place.kept is None else furthest[place.kept]) / place.scale
+        return float(scaled @ scaled)
 
     def _within(self, metric: F64, cap: float, sample: Sample | None) -> Sample:
         near = [np.flatnonzero(forms <= cap) + place.start for place, forms in self._leverages(metric, sample)]

@@ -83,6 +83,13 @@ class LargestLeverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """sum_j max_i x_ij^2 over rows of positive weight, in one linear predictor's coordinates: no row is longer."""
+
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Within:
     """The rows (of the sample, or of all) with x_i' metric x_i <= cap, with their own weights.  Answer: Sample."""
 
@@ -101,7 +108,7 @@ class Show:
     sample: Sample
 
 
-Question = Draw | Evaluate | Curvature | NullGram | LowerGram | LargestLeverage | Within | Show
+Question = Draw | Evaluate | Curvature | NullGram | LowerGram | LargestLeverage | Extent | Within | Show
 Answer = Any
 
 

@@ -25,6 +25,7 @@ from berkson.solvers.run import Solver
 F64 = npt.NDArray[np.float64]
 
 HOPELESS = 10.0  # times that: four times what the sample's optimum costs all rows on average
+ROUGH_ROWS = 10  # an unknown: enough for the first steps
 PATIENCE = 2  # iterations in a row that do not halve the estimated gap
 
 
@@ -123,7 +124,7 @@ def _sample_start(
         return (yield from _sample_kronecker(theta, penalty, place, class_share, target, sample))
     quarter = Sample(sample.index[::4], 4.0 * sample.scaled[::4], None)
     limit = 25
-    if quarter.size >= 20 * place.size:
+    if quarter.size >= ROUGH_ROWS * place.size:
         rough = yield from newton(theta, penalty, target=4.0 * target, max_iterations=limit, sample=quarter)
         if rough.reason == "target":
             theta = rough.theta
