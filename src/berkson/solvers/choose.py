@@ -21,6 +21,7 @@ NEWTON, CONJUGATE = "newton", "conjugate gradient"
 SAMPLED, SAMPLED_QUASI = "sampled newton", "sampled quasi-newton"
 LARGEST_HESSIAN = 4000  # unknowns: 128 MB, and a factorisation of a second
 SAMPLE_SHARE, ROWS_PER_UNKNOWN = 16, 50
+FIRM, WORTH = 100, 5  # rows an unknown from which a sample's Hessian serves as well; passes that the exact one saves
 SMALL = 2e7  # multiplications of a Hessian that are not worth saving
 
 
@@ -32,6 +33,7 @@ class Choice:
     why: str
     sample: int = 0
     polish: bool = False  # passes cost nothing: go on to rounding
+    exact_hessian: bool = False  # one of all rows, from the sample's optimum on: worth the passes that it saves
 
 
 def choose(n: int, p: int, contrasts: int, itemsize: int, *, penalised: bool = True) -> Choice:
@@ -75,4 +77,5 @@ def choose(n: int, p: int, contrasts: int, itemsize: int, *, penalised: bool = T
         name,
         f"predicted {sampled:.2g} s with the Hessian of {m:,} of {n:,} rows, against {full:.2g} s with exact Hessians",
         m,
+        exact_hessian=contrasts == 1 and m < FIRM * d and hessian / RATE <= WORTH * one_pass,
     )

@@ -42,10 +42,12 @@ def sampled(
     watch_separation: bool,
     start_value: float | None = None,
     warm: bool = False,
+    exact_hessian: bool = False,
 ) -> Solver[tuple[Solution, Bound | None]]:
     """Minimise to a proved gap of `target` where the sample can prove it; the bound it proved, if any.
 
     A sample whose optimum is clearly worse for all rows than theta, whose objective is `start_value`, is not used.
+    With `exact_hessian` the Hessian of all rows, at the sample's optimum, preconditions in place of the sample's.
     A `warm` theta that is already nearer the optimum than the sample's own would be is kept.
     """
     sample: Sample = yield Draw(sample_size, class_share)
@@ -68,12 +70,12 @@ def sampled(
         assert start.at.hessian is not None
         assert start.at.gradient is not None
         fitted = start.theta + newton_step(start.at.hessian, start.at.gradient)[0]
-        known = penalty.add(fitted, (yield Evaluate(fitted, 1)))
+        known = penalty.add(fitted, (yield Evaluate(fitted, 2 if exact_hessian else 1)))
         if start_value is None:
             start_value = penalty.add(theta, (yield Evaluate(theta, 0))).value
         if not known.value < start_value + HOPELESS * loose:
             return (yield from _exact(theta, penalty, target, max_iterations, watch_separation, 0)), None
-        theta, preconditioner = fitted, Dense.of(start.at.hessian)
+        theta, preconditioner = fitted, Dense.of(start.at.hessian if known.hessian is None else known.hessian)
     while True:
         left = max_iterations - iterations
         stop = yield from quasi_newton(

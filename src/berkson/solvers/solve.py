@@ -114,6 +114,7 @@ def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
                 watch_separation=watch,
                 start_value=None if task.warm else task.cold_value,
                 warm=task.warm,
+                exact_hessian=task.choice.exact_hessian,
             )
     if proof is None:
         assert stop.at.gradient is not None
