@@ -148,6 +148,7 @@ def test_layouts(layout: Callable[[np.ndarray], Any]) -> None:
     np.testing.assert_allclose(model.predict_proba(layout(X)), expected.predict_proba(X), rtol=1e-9)
 
 
+@pytest.mark.native  # the reference holds blocks of a megabyte
 @pytest.mark.parametrize("table", [np.float32, np.float64, np.int8], ids=lambda d: d.__name__)
 def test_no_copy_is_made(table: type) -> None:
     rng = np.random.default_rng(5)
