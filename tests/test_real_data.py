@@ -39,7 +39,7 @@ def test_within_a_millionth_of_a_standard_error(file: str, formula: str, weights
     assert fitted.certificate.exists
     best = optimum(fitted.problem)
     distance = squared_distance(fitted.problem, fitted.coef, fitted.intercept, best, at_optimum=True) ** 0.5
-    # no coefficient is further off than this many standard errors; measured: 1e-11 and less
+    # no coefficient is further off than this many standard errors; measured: 2e-11 and less
     assert distance < 1e-6
     # what is proved covers what is true, to the digits of the optimum in longdouble
     assert distance <= fitted.certificate.distance + 1e-10
