@@ -7,18 +7,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from berkson.estimators import LogisticRegression
+    from berkson.logit import LogitFit, logit
     from berkson.notices import RankWarning, SeparationWarning
     from berkson.problem import InputError
 
     __version__: str
 
-__all__ = ["InputError", "LogisticRegression", "RankWarning", "SeparationWarning", "__version__"]
+__all__ = ["InputError", "LogisticRegression", "LogitFit", "RankWarning", "SeparationWarning", "__version__", "logit"]
 
 _HOME = {
     "InputError": "berkson.problem",
     "LogisticRegression": "berkson.estimators",
+    "LogitFit": "berkson.logit",
     "RankWarning": "berkson.notices",
     "SeparationWarning": "berkson.notices",
+    "logit": "berkson.logit",
 }
 
 

@@ -85,13 +85,18 @@ class Info:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """coef (1, p) for two classes or (K, p), intercept (1,) or (K,); aliased columns have coefficient 0."""
+    """coef (1, p) for two classes or (K, p), intercept (1,) or (K,); aliased columns have coefficient 0.
+
+    `theta` is the same in the solver's coordinates, and `rows` what answers questions about the data in those.
+    """
 
     problem: Problem
     coef: F64
     intercept: F64
     certificate: Certificate
     info: Info
+    rows: InMemory
+    theta: F64
 
 
 def fit(
@@ -135,7 +140,7 @@ def fit(
         time.perf_counter() - began,
         stop.reason,
     )
-    return Fit(problem, coef, intercept, certificate, info)
+    return Fit(problem, coef, intercept, certificate, info, rows, stop.theta)
 
 
 def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -> Certificate:

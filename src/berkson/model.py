@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,27 @@ class Model:
         return certify(problem, self.coef, self.intercept, tol=tol), problem, rows
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A formula put to a table: what it means there, and the engine's problem of the rows `used` (n_rows read,), which
+    have all values; None: all rows.
+    """
+
+    formula: Formula
+    schema: Schema
+    table: Table
+    rows: RowCount
+    problem: Problem
+    weights: str | None
+    offset: str | None
+    used: npt.NDArray[np.bool_] | None
+
+    @cached_property
+    def complete(self) -> Table:
+        """Every column of the table in the rows used."""
+        return self.table if self.used is None else self.table.take(self.used)
+
+
 def classes_of(schema: Schema) -> tuple[str, ...]:
     """The names of a response's classes; those of counts and shares are `not y` and `y`."""
     outcome = schema.outcome
@@ -169,27 +191,58 @@ def fit_table(
     weights, offset : columns (an offset is for two classes); `.` in a formula does not stand for them.
     Raises ValueError (FormulaError, InputError), one sentence, where there is nothing to fit.
     """
-    from importlib.metadata import version
-
     if not 0.0 < tol < 1.0:
         raise ValueError(f"tol is relative to the null model's objective, between 0 and 1, not {tol:g}; 1e-8 is usual")
+    prepared = prepare(
+        formula, table, event=event, weights=weights, offset=offset, strength=strength, drop_missing=drop_missing
+    )
+    result = fit(prepared.problem, tol=tol, max_iterations=max_iterations)
+    return model_of(prepared, result), result
+
+
+def model_of(prepared: Prepared, result: Fit) -> Model:
+    """The fit of a formula, without the data."""
+    from importlib.metadata import version
+
+    return Model(
+        str(prepared.formula),
+        prepared.schema,
+        result.coef,
+        result.intercept,
+        prepared.problem.strength,
+        prepared.weights,
+        prepared.offset,
+        prepared.rows,
+        proof_of(result.certificate, prepared.problem),
+        version("berkson"),
+    )
+
+
+def prepare(
+    formula: Formula | str,
+    table: Table,
+    *,
+    event: str | None = None,
+    weights: str | None = None,
+    offset: str | None = None,
+    strength: float = 0.0,
+    drop_missing: bool = True,
+) -> Prepared:
+    """The problem that a formula poses on a table; arguments and errors as of `fit_table`."""
     formula = parse(formula) if isinstance(formula, str) else formula
     if formula.response is None:
         raise ValueError(f"the formula '{formula}' has no response; write y ~ ... with the column to be explained")
     apart = [column for column in (weights, offset) if column is not None]
-    table, rows = complete_rows(table, apart)
+    complete, rows = complete_rows(table, apart)
     named = {*formula.response.columns, *formula.columns}
-    seen = {name: column for name, column in table.columns.items() if name not in apart or name in named}
-    schema = learn(formula, Table(seen, table.n_rows, table.source), event=event)
-    problem, rows = problem_of(schema, table, rows, weights, offset, strength)
+    seen = {name: column for name, column in complete.columns.items() if name not in apart or name in named}
+    schema = learn(formula, Table(seen, complete.n_rows, complete.source), event=event)
+    problem, rows = problem_of(schema, complete, rows, weights, offset, strength)
     if rows.missing and not drop_missing:
         counts = ", ".join(f"{name} in {count:,}" for name, count in rows.missing.items())
         raise ValueError(f"{rows.read - rows.used:,} of {rows.read:,} rows of {table.source} lack a value ({counts})")
-    result = fit(problem, tol=tol, max_iterations=max_iterations)
-    proof = proof_of(result.certificate, problem)
-    coef, intercept = result.coef, result.intercept
-    model = Model(str(formula), schema, coef, intercept, strength, weights, offset, rows, proof, version("berkson"))
-    return model, result
+    used = ~np.any([table[name].missing() for name in rows.missing], axis=0) if rows.missing else None
+    return Prepared(formula, schema, table, rows, problem, weights, offset, used)
 
 
 def complete_rows(table: Table, columns: list[str]) -> tuple[Table, RowCount]:
