@@ -21,6 +21,7 @@ from berkson.fit import Fit
 from berkson.inverse import inverse_of
 from berkson.kernels.reference import sigmoid, soft_labels, softmax
 from berkson.problem import Problem
+from berkson.rows.memory import InMemory
 from berkson.rows.questions import Evaluate, Evaluation
 
 Array = npt.NDArray[Any]
@@ -59,6 +60,16 @@ class Estimates:
     def problem(self) -> Problem:
         return self.fit.problem
 
+    @property
+    def rows(self) -> InMemory:
+        """What answers questions about the log-likelihood, in theta."""
+        return self.fit.rows
+
+    @property
+    def theta(self) -> F64:
+        """The estimates in the solver's coordinates (size,); kinds of estimates differ in it, and in `estimable`."""
+        return self.fit.theta
+
     @cached_property
     def equations(self) -> tuple[int, ...]:
         """The classes that have an equation, in order."""
@@ -89,7 +100,7 @@ class Estimates:
     @cached_property
     def params(self) -> F64:
         """The estimates (d,); NaN where a parameter is not estimable."""
-        coef = np.column_stack([self.fit.coef, self.fit.intercept])[:, self.columns]
+        coef = np.column_stack(self.rows.coordinates.original(self.theta))[:, self.columns]
         each = coef if self.problem.n_classes == 2 else coef[list(self.equations)] - coef[self.reference]
         return np.where(self.estimable, each.ravel(), math.nan)
 
@@ -103,7 +114,7 @@ class Estimates:
     @cached_property
     def jacobian(self) -> F64:
         """(d, size): params = jacobian @ theta."""
-        place = self.fit.rows.coordinates
+        place = self.rows.coordinates
         p = len(place.center)
         kept = np.arange(p + 1) if place.kept is None else place.kept
         raw = np.zeros((p + 1, len(kept)))
@@ -118,7 +129,7 @@ class Estimates:
     @cached_property
     def at(self) -> Evaluation:
         """The negative log-likelihood with gradient and Hessian at the estimate, in theta.  One pass."""
-        answer: Evaluation = self.fit.rows.answer_one(Evaluate(self.fit.theta, 2))
+        answer: Evaluation = self.rows.answer_one(Evaluate(self.theta, 2))
         return answer
 
     @cached_property
@@ -174,8 +185,8 @@ class Estimates:
 
     def linear_predictor(self) -> F64:
         """(n, 1) log-odds of the event, or (n, K) logits, offset included."""
-        rows = self.fit.rows
-        coef = rows.coordinates.expand(self.fit.theta).reshape(self.problem.X.shape[1] + 1, -1)
+        rows = self.rows
+        coef = rows.coordinates.expand(self.theta).reshape(self.problem.X.shape[1] + 1, -1)
         eta = rows.design.linear_predictor(None, rows.coordinates.center, coef, rows.whole.threads)
         if self.problem.offset is not None:
             eta += self.problem.offset.reshape(len(eta), -1)
