@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from berkson.inference.likelihood import likelihood
 from berkson.model import fit_table
 from berkson.read import read_table
 from berkson.report import progress
 from berkson.report.layout import Grid, Paragraph, Row, clean, exponential, lines, show, significant
-from berkson.report.statistics import statistics
 from berkson.report.summary import summary
 from berkson.table import Table, from_frame
 
@@ -140,7 +140,7 @@ def test_statistics_are_those_of_r(
 ) -> None:
     model, result = fit_table(formula, read_table(DATA / file), **options)
     assert model.schema.outcome is not None
-    found = statistics(result, model.schema.outcome.kind == "counts")
+    found = likelihood(result, result.problem.weight if model.schema.outcome.kind == "counts" else None)
     assert (found.log_likelihood, found.deviance, found.null_deviance) == pytest.approx(expected, rel=1e-10)
 
 
@@ -149,7 +149,7 @@ def test_shares_have_the_deviance_of_counts() -> None:
     share = table["Menarche"].values / table["Total"].values
     shares = from_frame({"share": share, "Age": table["Age"].values, "Total": table["Total"].values})
     _, result = fit_table("share ~ Age", shares, weights="Total")
-    assert statistics(result, False).deviance == pytest.approx(26.7034516358, rel=1e-10)
+    assert likelihood(result).deviance == pytest.approx(26.7034516358, rel=1e-10)
 
 
 def test_the_null_model_keeps_the_offset() -> None:
@@ -159,11 +159,11 @@ def test_the_null_model_keeps_the_offset() -> None:
     table = from_frame({"y": y, "x": x, "known": known})
     _, with_intercept = fit_table("y ~ x", table, offset="known")
     _, alone = fit_table("y ~ 1", table, offset="known")
-    null = statistics(with_intercept, False).null_deviance
-    assert null == pytest.approx(statistics(alone, False).deviance, rel=1e-12)
+    null = likelihood(with_intercept).null_deviance
+    assert null == pytest.approx(likelihood(alone).deviance, rel=1e-12)
     _, without = fit_table("y ~ 0 + x", table, offset="known")
     by_hand = 2 * np.sum(np.log1p(np.exp(known)) - y * known)
-    assert statistics(without, False).null_deviance == pytest.approx(by_hand, rel=1e-12)
+    assert likelihood(without).null_deviance == pytest.approx(by_hand, rel=1e-12)
 
 
 # --- summaries ------------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from berkson.fit import Fit
+from berkson.inference.likelihood import likelihood
 from berkson.model import Model
-from berkson.report.statistics import statistics
 
 
 def record(model: Model, result: Fit) -> dict[str, Any]:
@@ -24,7 +24,8 @@ def record(model: Model, result: Fit) -> dict[str, Any]:
     found = None
     if model.strength == 0.0:
         assert model.schema.outcome is not None
-        fitted = statistics(result, model.schema.outcome.kind == "counts" and model.weights is None)
+        counted = model.schema.outcome.kind == "counts" and model.weights is None
+        fitted = likelihood(result, result.problem.weight if counted else None)
         found = {
             "log_likelihood": fitted.log_likelihood,
             "deviance": fitted.deviance,

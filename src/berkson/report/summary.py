@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from berkson.fit import Certificate, Fit, Info
 from berkson.formula.coding import Product, levels_coded
+from berkson.inference.likelihood import likelihood
 from berkson.model import Model, Proof, RowCount
 from berkson.problem import Problem
 from berkson.report.layout import Block, Grid, Paragraph, Row, Style, exponential, significant
-from berkson.report.statistics import statistics
 
 F64 = npt.NDArray[np.float64]
 
@@ -221,7 +221,7 @@ def _goodness(model: Model, result: Fit) -> Iterator[Block]:
     assert model.schema.outcome is not None
     kind = model.schema.outcome.kind
     counted = kind == "counts" and model.weights is None
-    found = statistics(result, counted)
+    found = likelihood(result, result.problem.weight if counted else None)
     share = "share explained" if kind == "counts" else "McFadden R²"
     stopped = " where the iteration stopped" if certificate.exists is False else ""
     text = f"deviance {found.deviance:.2f}{stopped}, of the null model {found.null_deviance:.2f}"

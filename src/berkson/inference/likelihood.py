@@ -1,8 +1,7 @@
-"""How well an unpenalised model fits: log-likelihood, deviance and the share of the null deviance explained."""
+"""The likelihood of an unpenalised fit, of the model without columns, and of the one that answers each row by itself."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,12 +15,14 @@ F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """log_likelihood = -sum_i w_i loss_i (for counts with the binomial coefficients), deviance = 2 (largest possible
-    log-likelihood - log-likelihood), null_deviance likewise of the model that has the intercept and the offset alone.
+class Likelihood:
+    """log_likelihood = -sum_i w_i loss_i (of grouped counts with their binomial coefficients), null_log_likelihood the
+    same of the model that has the intercept and the offset alone, deviance = 2 (largest possible log-likelihood -
+    log_likelihood), null_deviance likewise.
     """
 
     log_likelihood: float
+    null_log_likelihood: float
     deviance: float
     null_deviance: float
 
@@ -31,32 +32,37 @@ class Statistics:
         return 1.0 - self.deviance / self.null_deviance if self.null_deviance > 0.0 else 0.0
 
 
-def statistics(result: Fit, counts: bool) -> Statistics:
-    """The statistics of a fit without a penalty; `counts`: the rows are successes among `weight` trials."""
+def likelihood(result: Fit, trials: F64 | None = None) -> Likelihood:
+    """The likelihood of a fit without a penalty; `trials` (n,) where rows are shares of successes among them."""
     problem = result.problem
     saturated = _saturated(problem)
-    value = result.certificate.objective
-    constant = _binomial_coefficients(problem) if counts else 0.0
-    return Statistics(constant - value, 2.0 * (value - saturated), 2.0 * (_null_objective(result) - saturated))
+    value, null = result.certificate.objective, _null_objective(result)
+    constant = 0.0 if trials is None else _binomial_coefficients(problem, trials)
+    return Likelihood(constant - value, constant - null, 2.0 * (value - saturated), 2.0 * (null - saturated))
 
 
 def _saturated(problem: Problem) -> float:
     """The loss of the model that answers each row by itself: 0 but for shares strictly between 0 and 1."""
     y = problem.y
-    if y.dtype.kind != "f" or y.ndim == 2:
+    if y.dtype.kind != "f":
         return 0.0
+    if y.ndim == 2:
+        entropy = -(y * np.log(np.where(y > 0.0, y, 1.0))).sum(axis=1)
+        return float(entropy.sum() if problem.weight is None else problem.weight @ entropy)
     inside = (y > 0.0) & (y < 1.0)
     entropy = logistic_loss(np.log(y[inside]) - np.log1p(-y[inside]), y[inside])
     return float(entropy.sum() if problem.weight is None else problem.weight[inside] @ entropy)
 
 
-def _binomial_coefficients(problem: Problem) -> float:
-    """sum_i log(trials_i choose successes_i)."""
+def _binomial_coefficients(problem: Problem, trials: F64) -> float:
+    """sum_i own weight_i log(trials_i choose successes_i); the weight of a row is its own times its trials."""
+    from scipy.special import gammaln  # type: ignore[import-untyped]
+
     assert problem.weight is not None
-    total = 0.0
-    for n, k in zip(problem.weight, problem.weight * problem.y, strict=True):
-        total += math.lgamma(n + 1.0) - math.lgamma(k + 1.0) - math.lgamma(n - k + 1.0)
-    return total
+    n = trials[trials > 0.0]
+    k = n * problem.y[trials > 0.0]
+    own = problem.weight[trials > 0.0] / n
+    return float(own @ (gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)))
 
 
 def _null_objective(result: Fit) -> float:
