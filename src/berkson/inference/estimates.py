@@ -50,11 +50,13 @@ class Estimates:
     reference    the class without an equation; 0, the event's alternative, for two classes.
     weight_kind  what a weight w of a row means: "frequency": w rows like it were seen; "precision": one row whose
                  log-likelihood counts w times (R's `weights`); "sampling": it stands for w rows that were not seen.
+    trials       (n,) of grouped counts, which the problem's weight contains; None: each row is one trial.
     """
 
     fit: Fit
     reference: int = 0
     weight_kind: WeightKind = "frequency"
+    trials: F64 | None = None
 
     @property
     def problem(self) -> Problem:
@@ -165,11 +167,15 @@ class Estimates:
 
     @property
     def n_obs(self) -> float:
-        """Observations: the sum of frequency weights, else the rows of positive weight."""
+        """Observations: the sum of frequency weights, else the rows of positive weight; a group of trials is one."""
         weight = self.problem.weight
         if weight is None:
             return float(len(self.problem.y))
-        return float(weight.sum() if self.weight_kind == "frequency" else np.count_nonzero(weight))
+        if self.weight_kind != "frequency":
+            return float(np.count_nonzero(weight))
+        if self.trials is None:
+            return float(weight.sum())
+        return float(np.divide(weight, self.trials, out=np.zeros(len(weight)), where=self.trials > 0).sum())
 
     def blocks(self) -> Iterator[Block]:
         """The design, a run of rows at a time."""
