@@ -1,4 +1,4 @@
-"""The likelihood of an unpenalised fit, of the model without columns, and of the one that answers each row by itself."""
+"""Likelihoods: of an unpenalised fit, of the model without columns, and of one that answers each row by itself."""
 
 from __future__ import annotations
 
