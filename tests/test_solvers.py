@@ -15,14 +15,14 @@ from optimum import Optimum, objective, optimum, squared_distance
 from problems import LARGE, PROBLEMS, binary, softmax
 
 from berkson import kernels
-from berkson.certificate import bound, prove
+from berkson.certificate import Nearby, bound, prove, prove_nearby
 from berkson.design.dense import Dense
 from berkson.fit import Fit, certify, fit
 from berkson.penalty import Ridge
 from berkson.problem import InputError, Problem
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import InMemory
-from berkson.rows.questions import Draw, Evaluate, Evaluation
+from berkson.rows.questions import Draw, Evaluate, Evaluation, LeastChange
 from berkson.solvers import choose
 from berkson.solvers.choose import CONJUGATE, NEWTON, Choice
 from berkson.solvers.newton import newton
@@ -165,6 +165,34 @@ def test_a_few_rows_prove_the_gap_of_all(name: str, share: float) -> None:
         class_share = totals / totals.sum()
         sample = run_one(Draw(int(share * rows.n_rows), class_share, seed=trial), rows, work)
         proof = run(prove(theta, at.gradient, penalty, place, class_share, sample=sample), rows)
+        gap = float(objective(problem, *place.original(theta)) - known.value)
+        assert gap <= proof.gap * (1 + 1e-9) + 1e-13 * at.value
+        proved += proof.proves_existence
+    assert proved >= 2
+
+
+@pytest.mark.parametrize("name", ["binary ridge", "three classes", "softmax weights", "sorted"])
+def test_a_hessian_from_nearby_proves_the_gap(name: str) -> None:
+    problem, known, rows = PROBLEMS[name](), best(name), plain_rows(PROBLEMS[name]())
+    place, rng, work = rows.coordinates, np.random.default_rng(22), Work()
+    strength = np.tile(np.append(np.full(problem.X.shape[1], problem.strength), 0.0), place.contrasts)
+    penalty, totals = Ridge(strength), problem.class_weights()
+    centre = place.from_original(known.coef.astype(float), known.intercept.astype(float))
+    proved = 0
+    for trial in range(8):
+        before, theta = (centre + 10.0 ** rng.uniform(-4, -1) * rng.normal(size=centre.shape) for _ in range(2))
+        sample = run_one(Draw(rows.n_rows // 2, totals / totals.sum(), seed=trial), rows, work)
+        curved = penalty.add(before, run_one(Evaluate(before, 2, sample), rows, work))
+        at = penalty.add(theta, run_one(Evaluate(theta, 1), rows, work))
+        assert curved.hessian is not None
+        assert at.gradient is not None
+        proof = run(
+            prove_nearby(theta, at.gradient, Nearby(before, np.linalg.inv(curved.hessian), sample), place), rows
+        )
+        least = run_one(LeastChange(before, theta, sample), rows, work)
+        here = penalty.add(theta, run_one(Evaluate(theta, 2), rows, work)).hessian
+        smallest = np.linalg.eigvalsh(here - min(1.0, least) * curved.hessian).min()
+        assert smallest > -1e-10 * np.abs(here).max()  # rounding of the two matrices
         gap = float(objective(problem, *place.original(theta)) - known.value)
         assert gap <= proof.gap * (1 + 1e-9) + 1e-13 * at.value
         proved += proof.proves_existence

@@ -36,6 +36,7 @@ from berkson.rows.questions import (
     Evaluation,
     Extent,
     LargestLeverage,
+    LeastChange,
     LowerGram,
     Question,
     Sample,
@@ -124,6 +125,40 @@ def prove(
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class Nearby:
+    """A Hessian known elsewhere: `inverse` of the ridge plus the loss's over a sample at theta, with scaled weights."""
+
+    theta: F64
+    inverse: F64
+    sample: Sample
+
+
+def prove_nearby(theta: F64, gradient: F64, near: Nearby, place: Coordinates) -> Generator[Question, Answer, Bound]:
+    """The bound with M = c times the Hessian of `near`, c <= 1 the least change of a row's curvature since: no Hessian
+    is formed."""
+    change: float = yield LeastChange(near.theta, theta, near.sample)
+    change = min(1.0, (1.0 - 1e-9) * change)
+    if not change > 0.0:  # NaN too
+        return NOTHING
+    decrement = math.sqrt(max(0.0, float(gradient @ near.inverse @ gradient)) / change)
+    metric = _of_rows(near.inverse / change, place)
+    extent: float = yield Extent(near.sample)
+    crude = bound(decrement, _range_factor(place) * extent * float(np.abs(metric).sum(axis=1).max()))
+    if crude.contraction < CLOSE:
+        return crude
+    return bound(decrement, _range_factor(place) * (yield LargestLeverage(metric, near.sample)))
+
+
+def _of_rows(inverse: F64, place: Coordinates) -> F64:
+    """The metric x'(.)x (q, q) that bounds a row's leverage in an inverse Hessian."""
+    if place.contrasts == 1:
+        return inverse
+    q = place.columns
+    metric: F64 = np.einsum("iaib->ab", inverse.reshape(place.contrasts, q, place.contrasts, q))
+    return metric
+
+
 def _below(
     theta: F64,
     gradient: F64,
@@ -142,10 +177,8 @@ def _below(
         factor = inverse_factor(hessian)
         if factor is None:
             return math.inf, None
-        inverse, scaled = factor.T @ factor, factor @ gradient
-        blocks = inverse.reshape(place.contrasts, q, place.contrasts, q)
-        metric = inverse if place.contrasts == 1 else np.einsum("iaib->ab", blocks)
-        return float(scaled @ scaled), metric
+        scaled = factor @ gradient
+        return float(scaled @ scaled), _of_rows(factor.T @ factor, place)
     gram = yield LowerGram(theta, class_share, sample)
     assert place.basis is not None
     kronecker = Kronecker.of(null_class_hessian(place.basis, class_share), gram, penalty.strength[:q])

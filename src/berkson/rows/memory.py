@@ -24,6 +24,7 @@ from berkson.rows.questions import (
     Evaluation,
     Extent,
     LargestLeverage,
+    LeastChange,
     LowerGram,
     NullGram,
     Question,
@@ -106,6 +107,8 @@ class InMemory:
                 return self._extent(sample)
             case Within(metric, cap, sample):
                 return self._within(metric, cap, sample)
+            case LeastChange(before, now, sample):
+                return self._least_change(before, now, sample)
             case Show(theta, share, sample):
                 return self._show(theta, share, sample)
             case Draw(size, share, seed):
@@ -211,6 +214,26 @@ class InMemory:
         furthest = np.append(np.maximum(np.abs(low - place.center), np.abs(high - place.center)), 1.0)
         scaled = (furthest if place.kept is None else furthest[place.kept]) / place.scale
         return float(scaled @ scaled)
+
+    def _least_change(self, before: F64, now: F64, sample: Sample) -> float:
+        part, place, K = self.part(sample, as_part=True), self.coordinates, self.loss.outputs
+        q = len(place.center) + 1
+        coef = np.hstack([place.expand(before).reshape(q, K), place.expand(now).reshape(q, K)])
+        least = math.inf
+        for run, design, rows in self._pieces(sample):
+            eta = design.linear_predictor(rows, part.center, coef, part.threads)
+            if part.offset is not None:
+                eta += np.tile(part.offset[run].reshape(len(eta), -1), 2)
+            if K == 1:
+                curvature = logistic_curvature_weight(eta)
+                change = curvature[:, 1] / curvature[:, 0]
+            else:  # Var_p(v) = min_c sum p_k (v_k - c)^2
+                change = (softmax(eta[:, K:]) / softmax(eta[:, :K])).min(axis=1)
+            scaled = sample.scaled[run]
+            own = np.ones(len(scaled)) if sample.own is None else sample.own[run]
+            used = scaled > 0.0
+            least = min(least, float((change[used] * own[used] / scaled[used]).min(initial=math.inf)))
+        return least
 
     def _within(self, metric: F64, cap: float, sample: Sample | None) -> Sample:
         near = [np.flatnonzero(forms <= cap) + place.start for place, forms in self._leverages(metric, sample)]

@@ -99,6 +99,16 @@ class Within:
 
 
 @dataclass(frozen=True, slots=True)
+class LeastChange:
+    """The least factor by which a row's curvature went from `before`, with the sample's scaled weights, to `now`, with
+    the rows' own: that factor times the scaled Hessian there lies below the Hessian here, for all classes."""
+
+    before: F64
+    now: F64
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
 class Show:
     """The sample's rows in the solver's coordinates of one linear predictor (m, q), and their curvature at theta:
     weight times p (1 - p) for two classes, times min_k p_k / share_k for more (m,).  Answer: (rows, curvature)."""
@@ -108,7 +118,7 @@ class Show:
     sample: Sample
 
 
-Question = Draw | Evaluate | Curvature | NullGram | LowerGram | LargestLeverage | Extent | Within | Show
+Question = Draw | Evaluate | Curvature | NullGram | LowerGram | LargestLeverage | Extent | Within | LeastChange | Show
 Answer = Any
 
 

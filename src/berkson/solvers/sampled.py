@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from berkson.certificate import Bound, prove
+from berkson.certificate import NOTHING, Bound, Nearby, prove, prove_nearby
 from berkson.inverse import Dense, Kronecker, null_class_hessian
 from berkson.penalty import Ridge
 from berkson.rows.coordinates import Coordinates
@@ -57,10 +57,10 @@ def sampled(
     known: Evaluation | None = None
     if warm:
         known = penalty.add(theta, (yield Evaluate(theta, 1)))
-        near: Evaluation = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
-        assert near.hessian is not None
+        at: Evaluation = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
+        assert at.hessian is not None
         assert known.gradient is not None
-        preconditioner = Dense.of(near.hessian)
+        preconditioner, near = _inverse(theta, at.hessian, sample)
         if 0.5 * float(known.gradient @ preconditioner.solve(known.gradient)) > loose:
             known = None
     if known is None:
@@ -75,7 +75,11 @@ def sampled(
             start_value = penalty.add(theta, (yield Evaluate(theta, 0))).value
         if not known.value < start_value + HOPELESS * loose:
             return (yield from _exact(theta, penalty, target, max_iterations, watch_separation, 0)), None
-        theta, preconditioner = fitted, Dense.of(start.at.hessian if known.hessian is None else known.hessian)
+        if known.hessian is None:
+            preconditioner, near = _inverse(start.theta, start.at.hessian, sample)
+        else:
+            preconditioner, near = Dense.of(known.hessian), None
+        theta = fitted
     while True:
         left = max_iterations - iterations
         stop = yield from quasi_newton(
@@ -86,7 +90,9 @@ def sampled(
         theta, stop = stop.theta, replace(stop, iterations=iterations)
         if stop.reason == "target":
             assert stop.at.gradient is not None
-            proof = yield from prove(theta, stop.at.gradient, penalty, place, class_share, sample=sample)
+            proof = NOTHING if near is None else (yield from prove_nearby(theta, stop.at.gradient, near, place))
+            if not proof.gap <= target:
+                proof = yield from prove(theta, stop.at.gradient, penalty, place, class_share, sample=sample)
             if proof.gap <= target or aim < 1e-6 * target:
                 return stop, proof
             aim *= 0.01 if proof.gap == np.inf else min(0.1, 0.5 * target / proof.gap)
@@ -97,9 +103,15 @@ def sampled(
         if sample_size > n_rows // 4 or stop.reason == "stalled":
             return (yield from _exact(theta, penalty, target, left, watch_separation, iterations)), None
         sample = yield Draw(sample_size, class_share, seed=sample_size)
-        at: Evaluation = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
+        at = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
         assert at.hessian is not None
-        preconditioner = Dense.of(at.hessian)
+        preconditioner, near = _inverse(theta, at.hessian, sample)
+
+
+def _inverse(theta: F64, hessian: F64, sample: Sample) -> tuple[Dense, Nearby | None]:
+    """What preconditions, and what proves where it is the inverse itself."""
+    dense = Dense.of(hessian)
+    return dense, Nearby(theta, dense.inverse, sample) if dense.exact else None
 
 
 def _exact(
