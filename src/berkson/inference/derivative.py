@@ -1,0 +1,125 @@
+"""How the design changes with a column of the table.
+
+A column enters the design through interactions, powers, logarithms, splines ...; the schema alone knows how.  Where it
+enters as itself, the design is affine in it and one difference is exact.  Elsewhere central differences are
+extrapolated to step 0, row by row, until two of them agree (Ridders 1982, "Accurate computation of F'(x)").
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.formula import Schema, UnseenLevelError
+from berkson.formula.syntax import Name, columns_of
+from berkson.inference.estimates import StatisticsError
+from berkson.table import Column, Table, quoted
+
+F64 = npt.NDArray[np.float64]
+
+FIRST = 1.0 / 1024  # of a column's spread: far below the distance of knots, far above rounding
+LEVELS, ORDERS = 24, 5  # halvings of the step, and extrapolations of each
+AGREE = 1e-11  # relative, of two extrapolations
+DOUBT = 1e-7  # relative disagreement beyond which there is no derivative
+PROBES = 4096  # rows that show a column's spread
+EPSILON = float(np.finfo(np.float64).eps)
+
+
+def is_affine(schema: Schema, column: str) -> bool:
+    """Whether the column enters every term as itself, so that the design is affine in it."""
+    variables = [*(variable for term in schema.terms for variable in term), *schema.offsets]
+    return all(isinstance(v, Name) and v not in schema.factors for v in variables if column in columns_of(v))
+
+
+def design_and_offset(schema: Schema, table: Table) -> F64:
+    """The design and, where the formula has offsets, their sum as one more column."""
+    offset = schema.offset(table)
+    design = schema.design(table)
+    return design if offset is None else np.column_stack([design, offset])
+
+
+def bulk(values: npt.NDArray[Any]) -> tuple[float, float]:
+    """(middle, spread) of a column: its median and the distance of its outer deciles, of evenly spaced rows."""
+    probes = np.sort(values[:: max(1, len(values) // PROBES)].astype(np.float64))
+    last = len(probes) - 1
+    return float(probes[last // 2]), float(probes[last - last // 10] - probes[last // 10])
+
+
+def design_derivative(schema: Schema, table: Table, column: str, middle: float, spread: float) -> F64:
+    """d `design_and_offset` / d column, to about 11 digits of the larger of it and its size over the column's spread.
+
+    middle, spread : `bulk` of the column where it was observed; it may be held at one value here.
+    Raises StatisticsError where there is no derivative, such as that of sqrt(x) at 0.
+    """
+    values = table[column].as_number().values.astype(np.float64)
+    if is_affine(schema, column):
+        ones, zeros = np.ones(len(values)), np.zeros(len(values))
+        return design_and_offset(schema, replaced(table, column, ones)) - design_and_offset(
+            schema, replaced(table, column, zeros)
+        )
+    reach = np.maximum(np.abs(values - middle), spread)  # outside the bulk, the distance from it
+    step = FIRST * np.where(reach > 0.0, reach, abs(middle) or 1.0)
+    return _extrapolated(schema, table, column, values, _admissible(schema, table, column, values, step))
+
+
+def replaced(table: Table, column: str, values: npt.NDArray[np.float64]) -> Table:
+    """The table with other numbers in a column."""
+    return Table({**table.columns, column: Column(column, "number", values)}, table.n_rows, table.source)
+
+
+def _admissible(schema: Schema, table: Table, column: str, values: F64, step: F64) -> F64:
+    """Steps within the domain of the column's functions: shorter than a value is from 0, then ever shorter."""
+    error: ValueError | None = None
+    for attempt in range(12):
+        try:
+            design_and_offset(schema, replaced(table, column, values + step))
+            design_and_offset(schema, replaced(table, column, values - step))
+            return step
+        except UnseenLevelError:
+            raise
+        except ValueError as undefined:
+            error = undefined
+        step = np.where(values == 0.0, step, np.minimum(step, np.abs(values) / 16.0)) if attempt == 0 else step / 16.0
+    raise StatisticsError(
+        f"the effect of column {quoted(column)} is not defined in every row, as the model is not on both sides of its "
+        f"value ({error}); leave out such rows, or ask for a contrast between two values"
+    )
+
+
+def _extrapolated(schema: Schema, table: Table, column: str, values: F64, step: F64) -> F64:
+    best = np.zeros((len(values), len(schema.names) + bool(schema.offsets)))
+    error = np.full(best.shape, np.inf)
+    open_ = np.arange(len(values))
+    before: list[F64] = []
+    for level in range(LEVELS):
+        h = step[open_] * 0.5**level
+        difference, size = _central(schema, table.take(open_), column, values[open_], h)
+        now = [difference]
+        for order in range(min(len(before), ORDERS)):
+            now.append(now[-1] + (now[-1] - before[order]) / (4.0 ** (order + 1) - 1.0))
+            off = np.maximum(np.abs(now[-1] - now[-2]), np.abs(now[-1] - before[order]))
+            better = off < error[open_]
+            best[open_] = np.where(better, now[-1], best[open_])
+            error[open_] = np.where(better, off, error[open_])
+        rounding = 4.0 * EPSILON * size / h[:, None]
+        going = (error[open_] > np.maximum(AGREE * np.abs(best[open_]), rounding)).any(axis=1)
+        before, open_ = [each[going] for each in now], open_[going]
+        if len(open_) == 0:
+            return best
+    doubtful = error[open_] > DOUBT * np.maximum(np.abs(best[open_]), size[going] / (step[open_, None] / FIRST))
+    if doubtful.any():
+        value = values[open_[np.argmax(doubtful.any(axis=1))]]
+        raise StatisticsError(
+            f"the model has no derivative by column {quoted(column)} at {value:g}; ask for a contrast of two values"
+        )
+    return best
+
+
+def _central(schema: Schema, table: Table, column: str, values: F64, h: F64) -> tuple[F64, F64]:
+    """Central differences (m, p) and the size of what was subtracted."""
+    above, below = values + h, values - h
+    upper = design_and_offset(schema, replaced(table, column, above))
+    lower = design_and_offset(schema, replaced(table, column, below))
+    return (upper - lower) / (above - below)[:, None], np.maximum(np.abs(upper), np.abs(lower))

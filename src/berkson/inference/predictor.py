@@ -1,0 +1,120 @@
+"""The linear predictors of any rows, in the solver's coordinates: nothing is lost to a column's units or origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.formula import Schema
+from berkson.inference.derivative import design_and_offset, design_derivative
+from berkson.inference.estimates import CELLS, Estimates, StatisticsError
+from berkson.table import Table
+
+F64 = npt.NDArray[np.float64]
+
+OFF = 1e-6  # of its parts: a row that misses an alias's combination by more is not in the space of the fit's rows
+
+
+class Rows(NamedTuple):
+    """Rows in the coordinates of theta (m, q), the formula's offset (m,) or None, and whether their linear predictors
+    are estimable (m,)."""
+
+    Z: F64
+    offset: F64 | None
+    estimable: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """What estimates and a schema say of a row z in the coordinates of theta: eta = basis @ (theta . z) + offset.
+
+    StatisticsError for estimates without a proved optimum, and for infinite ones.
+    """
+
+    estimates: Estimates
+    schema: Schema
+
+    def __post_init__(self) -> None:
+        self.estimates.require()
+        aliased = {alias.column for alias in self.estimates.fit.certificate.rank.aliased}
+        expected = [column not in aliased for column in self.estimates.columns] * len(self.estimates.equations)
+        if (self.estimates.estimable != expected).any():
+            raise StatisticsError(
+                "some estimates are infinite, so effects and predictions have no standard errors; use bias reduction, "
+                "or drop the columns that separate the classes"
+            )
+
+    @cached_property
+    def theta(self) -> F64:
+        """(C, q): a row for each contrast of the classes."""
+        place = self.estimates.rows.coordinates
+        return self.estimates.theta.reshape(place.contrasts, place.columns)
+
+    @cached_property
+    def basis(self) -> F64:
+        """(L, C): logits from contrasts."""
+        basis = self.estimates.rows.coordinates.basis
+        return np.ones((1, 1)) if basis is None else basis
+
+    @property
+    def logits(self) -> int:
+        """L: 1 for two classes, else their number."""
+        return len(self.basis)
+
+    @property
+    def step(self) -> int:
+        """Rows to hold at a time."""
+        return max(1, CELLS // max(len(self.schema.names) + 1, self.logits**2))
+
+    def rows(self, table: Table) -> Rows:
+        """The rows of a table.  Raises as `Schema.design`."""
+        return self._rows(design_and_offset(self.schema, table), 1.0)
+
+    def slopes(self, table: Table, column: str, middle: float, spread: float) -> Rows:
+        """Their derivatives by a column of numbers; see `design_derivative`."""
+        return self._rows(design_derivative(self.schema, table, column, middle, spread), 0.0)
+
+    def linear_predictor(self, rows: Rows, offset: F64 | None = None) -> F64:
+        """(m, L), with an offset (m,) or (m, L) beside that of the formula."""
+        eta = rows.Z @ self.theta.T @ self.basis.T
+        if rows.offset is not None:
+            eta += rows.offset[:, None]
+        return eta if offset is None else eta + offset.reshape(len(eta), -1)
+
+    def to_theta(self, by_logits: F64) -> F64:
+        """Derivatives (..., L, q) by each logit's coefficients -> (..., size) by theta."""
+        place = self.estimates.rows.coordinates
+        each = np.einsum("...lq,lc->...cq", by_logits, self.basis)
+        return np.reshape(each, (*by_logits.shape[:-2], place.size))
+
+    def _rows(self, read: F64, constant: float) -> Rows:
+        p = len(self.schema.names)
+        X, offset = read[:, :p], read[:, p] if self.schema.offsets else None
+        return Rows(self._standardised(X, constant), offset, self._estimable(X, constant))
+
+    def _standardised(self, X: F64, constant: float) -> F64:
+        """[X - center, constant] of the kept columns, over their scales; for a derivative the constant is 0."""
+        place = self.estimates.rows.coordinates
+        m, p = X.shape
+        whole = np.empty((m, p + 1))
+        np.subtract(X, constant * place.center, out=whole[:, :p])
+        whole[:, p] = constant
+        kept = whole if place.kept is None else whole[:, place.kept]
+        kept /= place.scale
+        return kept
+
+    def _estimable(self, X: F64, constant: float) -> npt.NDArray[np.bool_]:
+        """Whether a row meets the combination of every aliased column: else the data say nothing of it."""
+        estimable, p = np.ones(len(X), dtype=bool), X.shape[1]
+        for alias in self.estimates.fit.certificate.rank.aliased:
+            off, size = X[:, alias.column].copy(), np.abs(X[:, alias.column])
+            for column, factor in alias.combination:
+                part = factor * (X[:, column] if column < p else constant)
+                off -= part
+                size += np.abs(part)
+            estimable &= ~(np.abs(off) > OFF * size)
+        return estimable
