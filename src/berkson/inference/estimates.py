@@ -23,6 +23,7 @@ from berkson.kernels.reference import sigmoid, soft_labels, softmax
 from berkson.problem import Problem
 from berkson.rows.memory import InMemory
 from berkson.rows.questions import Evaluate, Evaluation
+from berkson.solvers.run import Rows
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -66,6 +67,11 @@ class Estimates:
     def rows(self) -> InMemory:
         """What answers questions about the log-likelihood, in theta."""
         return self.fit.rows
+
+    @property
+    def objective(self) -> Rows:
+        """What the estimates minimise: the negative log-likelihood, penalised for bias-reduced estimates."""
+        return self.rows
 
     @property
     def theta(self) -> F64:

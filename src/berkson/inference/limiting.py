@@ -1,4 +1,4 @@
-"""The limit of separated data: what the likelihood tends to where it has no maximum, and the parameters that are finite.
+"""The limit of separated data: what the likelihood tends to where it has no maximum, and which parameters are finite.
 
 Along a direction inside the cone of recession each (row, class) pair that is separated tends to probability 0, and all
 else keeps its likelihood.  So the supremum of the likelihood is the maximum of what remains when those pairs are ruled
@@ -11,6 +11,7 @@ strictly concave across it; a parameter is finite if it does not change along th
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,17 +22,16 @@ from berkson.blas import one_thread
 from berkson.certificate import Bound, prove
 from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.inverse import inverse_of
+from berkson.margins import Flags, Labelled, label
 from berkson.penalty import Ridge
 from berkson.problem import Problem
 from berkson.recession import (
+    SECONDS,
     TIMES_STRICT_GAIN,
-    Flags,
-    Labelled,
     UndecidedError,
     WorkingSet,
     extreme,
     free_directions,
-    label,
     widest,
 )
 from berkson.rows.coordinates import Coordinates
@@ -74,6 +74,7 @@ class Recession:
         if abs(change) <= ZERO * terms:
             return -math.inf, math.inf
         back = self.work.labelled.uncorrelate(-np.sign(change) * (self.to_theta.T @ function))
+        self.work.deadline = time.perf_counter() + SECONDS
         try:
             both = extreme(self.work, back) is not None
         except UndecidedError:
@@ -226,12 +227,11 @@ def _remaining(rows: InMemory, ruled_out: Flags) -> InMemory:
 def _recession(problem: Problem, place: Coordinates) -> Recession:
     labelled = label(problem, place.kept)
     try:
-        work = WorkingSet(labelled)
-        total, left = widest(work)
-        basis = free_directions(work, left)[0]
+        work, total, left = widest(labelled)
+        basis = np.zeros(0) if work is None else free_directions(work, left)[0]
     except UndecidedError:
-        total = np.zeros(0)
-    if not total.any():
+        work = None
+    if work is None or not total.any():
         raise StatisticsError(
             "the data are separated, but which estimates are infinite could not be decided; drop or merge columns"
         )
