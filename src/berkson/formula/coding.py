@@ -1,6 +1,6 @@
 """How factors become columns: R's full-rank rule, by the spaces that terms span.
 
-With treatment contrasts a factor's full set of indicators spans the constant and its contrasts.  So a term a:b spans
+A factor's full set of indicators spans the constant and its contrasts, treatment or any other.  So a term a:b spans
 the four spaces {}, a-, b- and a-:b- (a- for the contrasts of a), and needs columns for those alone that no earlier term
 (with the same numeric variables) spans.  Where these make a product in which each factor is either full or contrasts,
 that is R's coding: a factor is coded by contrasts where the term without it is in the model already, else in full.
@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berkson.formula.bases import Basis, basis_labels
+from berkson.formula.contrasts import contrast_labels
 from berkson.formula.errors import FormulaError, UnseenLevelError
-from berkson.formula.syntax import Node
+from berkson.formula.syntax import Call, Name, Node
 from berkson.formula.terms import Term
 from berkson.table import Column, Kind, listing, quoted, shorten
 
@@ -35,17 +37,30 @@ MAX_CHARACTERS = 100_000_000  # of all names of columns
 
 @dataclass(frozen=True)
 class Factor:
-    """The levels that a model knows of a categorical variable, in order, and the one that contrasts compare with."""
+    """The levels that a model knows of a categorical variable, in order, and how they are coded beside an intercept.
+
+    `reference` is the level that treatment contrasts compare with; for other contrasts, the first.
+    """
 
     levels: tuple[str, ...]
     reference: str
+    contrasts: str = "treatment"
+
+
+def is_categorical(variable: Node, kinds: Mapping[str, Kind]) -> bool:
+    """Whether a variable of a term is a factor: `C(g)`, or a column that does not hold numbers."""
+    if isinstance(variable, Name):
+        return kinds[variable.column] != "number"
+    return isinstance(variable, Call) and variable.function == "C"
 
 
 @dataclass(frozen=True)
 class Product:
-    """Columns start..stop of the design, of one term: numeric variables times cells of factors.
+    """Columns start..stop of the design, of one term: the columns of its variables multiplied, the first fastest.
 
-    `factors` are (variable, full): all levels where full, else all but the reference.  The first factor varies fastest.
+    `factors` are (variable, full), coded by indicators: of all levels where full, else of all but the reference.
+    `numbers` are the other variables: numbers, bases, and factors under other contrasts.  `labels` names the columns of
+    each, in the order of the term.
     """
 
     term: Term
@@ -53,12 +68,25 @@ class Product:
     factors: tuple[tuple[Node, bool], ...]
     start: int
     stop: int
+    labels: Mapping[Node, Sequence[str]]
+
+    @property
+    def steps(self) -> dict[Node, int]:
+        """How many columns further the next column of each variable is."""
+        found, step = {}, 1
+        for variable, labels in self.labels.items():
+            found[variable] = step
+            step *= len(labels)
+        return found
 
 
-def code(terms: Sequence[Term], intercept: bool, factors: Mapping[Node, Factor]) -> tuple[Product, ...]:
+def code(
+    terms: Sequence[Term], intercept: bool, factors: Mapping[Node, Factor], bases: Mapping[Node, Basis]
+) -> tuple[Product, ...]:
     """The products that span the terms, each space once; FormulaError where that takes too much of anything."""
     bits = {variable: 1 << place for place, variable in enumerate(factors)}
     spanned: dict[frozenset[Node], set[int]] = {frozenset(): {0} if intercept else set()}
+    named = _Labels(factors, bases)
     products: list[Product] = []
     spaces = characters = 0
     for term in terms:
@@ -66,22 +94,55 @@ def code(terms: Sequence[Term], intercept: bool, factors: Mapping[Node, Factor])
         spaces += 2 ** min(len(groups), MAX_FACTORS + 1)
         if len(groups) > MAX_FACTORS or spaces > MAX_SPACES:
             raise FormulaError(f"the term {_shown(term)} crosses too many factors; leave some of them out")
-        numbers = tuple(v for v in term if v not in factors)
-        known = spanned.setdefault(frozenset(numbers), set())
+        known = spanned.setdefault(frozenset(v for v in term if v not in factors), set())
         for coded in _codings({v: bits[v] for v in groups}, known):
-            start = products[-1].stop if products else 0
-            width = prod(len(factors[v].levels) - (not full) for v, full in coded)
-            if start + width > MAX_COLUMNS or prod(len(factors[v].levels) for v, _ in coded) > MAX_CELLS:
+            full = dict(coded)
+            labels = {v: named(v, full.get(v, False)) for v in term if v in full or v not in factors}
+            start, width = products[-1].stop if products else 0, prod(map(len, labels.values()))
+            indicators = tuple((v, f) for v, f in coded if f or factors[v].contrasts == "treatment")
+            if start + width > MAX_COLUMNS or prod(len(factors[v].levels) for v, _ in indicators) > MAX_CELLS:
                 raise FormulaError(
                     f"the term {_shown(term)} needs more than {MAX_COLUMNS} columns or {MAX_CELLS} cells; "
                     "leave it out or give its factors fewer levels"
                 )
-            longest = sum(max(map(len, factors[v].levels)) for v, _ in coded)
-            characters += width * (len(term_text(term)) + longest)
+            characters += width * sum(map(named.longest, labels.values()))
             if characters > MAX_CHARACTERS:
                 raise FormulaError(f"the columns of the term {_shown(term)} have too long names; shorten the levels")
-            products.append(Product(term, numbers, coded, start, start + width))
+            numbers = tuple(v for v in labels if (v, full.get(v)) not in indicators)
+            products.append(Product(term, numbers, indicators, start, start + width, labels))
     return tuple(products)
+
+
+class _Labels:
+    """Names of the columns of each variable, made once."""
+
+    def __init__(self, factors: Mapping[Node, Factor], bases: Mapping[Node, Basis]) -> None:
+        self.factors, self.bases = factors, bases
+        self.made: dict[tuple[Node, bool], tuple[str, ...]] = {}
+        self.lengths: dict[int, int] = {}
+
+    def __call__(self, variable: Node, full: bool) -> tuple[str, ...]:
+        key = (variable, full)
+        if key not in self.made:
+            self.made[key] = tuple(self.make(variable, full))
+        return self.made[key]
+
+    def make(self, variable: Node, full: bool) -> list[str]:
+        if variable in self.factors:
+            factor = self.factors[variable]
+            plain = full or factor.contrasts == "treatment"
+            own = levels_coded(factor, full) if plain else contrast_labels(factor.contrasts, factor.levels)
+            return [f"{variable}[{label}]" for label in own]
+        if variable in self.bases:
+            assert isinstance(variable, Call)
+            return basis_labels(variable, self.bases[variable])
+        return [str(variable)]
+
+    def longest(self, labels: tuple[str, ...]) -> int:
+        key = id(labels)  # of tuples that live as long as `made` does
+        if key not in self.lengths:
+            self.lengths[key] = max(map(len, labels))
+        return self.lengths[key]
 
 
 def _codings(bits: Mapping[Node, int], known: set[int]) -> Iterator[tuple[tuple[Node, bool], ...]]:
@@ -113,15 +174,9 @@ def term_text(term: Term) -> str:
     return ":".join(map(str, term))
 
 
-def column_names(item: Product, factors: Mapping[Node, Factor]) -> list[str]:
-    """`x`, `g[b]`, `x:g[b]`, `f[u]:g[b]`: the variables in the term's order, the first factor varying fastest."""
-    choices = {v: levels_coded(factors[v], full) for v, full in item.factors}
-    order = [v for v in item.term if v in choices or v in item.numbers]
-    names = []
-    for cell in product(*(choices[v] for v, _ in reversed(item.factors))):
-        level = dict(zip((v for v, _ in reversed(item.factors)), cell, strict=True))
-        names.append(":".join(f"{v}[{level[v]}]" if v in level else str(v) for v in order))
-    return names
+def column_names(item: Product) -> list[str]:
+    """`x`, `g[b]`, `x:g[b]`, `f[u]:g[b]`, `ns(x, df=2)[1]:g[b]`: variables in the term's order, the first fastest."""
+    return [":".join(reversed(cell)) for cell in product(*reversed([*item.labels.values()]))]
 
 
 def levels_coded(factor: Factor, full: bool) -> list[str]:
@@ -130,14 +185,18 @@ def levels_coded(factor: Factor, full: bool) -> list[str]:
 
 
 def cell_columns(item: Product, factors: Mapping[Node, Factor]) -> npt.NDArray[np.int64]:
-    """For each cell of the factors (the first varying fastest) its column in the design, -1 where it has none."""
+    """For each cell of the factors (the first varying fastest) its column in the design, -1 where it has none.
+
+    Of several columns for numbers it is the first; the others follow by the `steps` of their variables.
+    """
     kept: npt.NDArray[np.bool_] = np.ones(1, dtype=bool)
+    columns: npt.NDArray[np.int64] = np.full(1, item.start, dtype=np.int64)
     for variable, full in item.factors:
-        coded = np.array([full or level != factors[variable].reference for level in factors[variable].levels])
+        levels, step = factors[variable].levels, item.steps[variable]
+        coded = np.array([full or level != factors[variable].reference for level in levels])
         kept = np.outer(coded, kept).ravel()
-    columns = np.full(len(kept), -1, dtype=np.int64)
-    columns[kept] = np.arange(item.start, item.stop)
-    return columns
+        columns = np.add.outer(step * (np.cumsum(coded) - 1), columns).ravel()
+    return np.where(kept, columns, -1)
 
 
 def codes_into(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
-from berkson.formula.coding import Factor
+from berkson.formula.bases import Basis, learn_basis
+from berkson.formula.calls import learned_calls
+from berkson.formula.coding import Factor, is_categorical
+from berkson.formula.contrasts import refuse_many
 from berkson.formula.errors import FormulaError
 from berkson.formula.formula import Formula, parse
 from berkson.formula.outcome import learn_outcome, level_named, unused_note
+from berkson.formula.reading import Reader
 from berkson.formula.schema import Schema
 from berkson.formula.syntax import Call, Name, Node, columns_of
 from berkson.formula.terms import Expansion
-from berkson.table import Column, Kind, Table, quoted, shorten
+from berkson.table import Column, Kind, Table, listing, quoted, shorten
 
 _NUMERIC_TEXT = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
 _MANY_LEVELS = 50
@@ -23,9 +28,11 @@ def learn(formula: Formula | str, table: Table, *, event: object | None = None) 
     """The schema by which the formula reads this table and others like it.
 
     Levels are those of rows without a missing value in any column used; others are left out with a note.  The reference
-    of a factor is its first level, or the `ref` of `C(g, ref="level")`.  Two classes: `event`, by its text, is the one
+    of a factor is its first level, or the `ref` of `C(g, ref="level")`.  What a basis such as ns(x, df=3) learns comes
+    from all rows in which its own columns are known, as in R.  Two classes: `event`, by its text, is the one
     whose probability is modelled; by default the last level, true, or the larger number.  Raises FormulaError for a
-    column that does not exist or does not suit its place, for a factor of one level, and for an impossible response.
+    column that does not exist or does not suit its place, for a factor of one level, for a basis that these values
+    cannot give, and for an impossible response.
     """
     formula = parse(formula) if isinstance(formula, str) else formula
     outcome_columns = formula.response.columns if formula.response else ()
@@ -34,19 +41,26 @@ def learn(formula: Formula | str, table: Table, *, event: object | None = None) 
     expansion = formula.expand(tuple(name for name in table.columns if name not in outcome_columns))
     if not expansion.terms and not expansion.intercept:
         raise FormulaError(f"{quoted(formula)} has neither terms nor an intercept; there is nothing to fit")
-    used = dict.fromkeys([*outcome_columns, *(c for term in expansion.terms for v in term for c in columns_of(v))])
+    variables = tuple(dict.fromkeys([*(v for term in expansion.terms for v in term), *expansion.offsets]))
+    used = dict.fromkeys([*outcome_columns, *(c for v in variables for c in columns_of(v))])
     kinds = {name: table[name].kind for name in used}
     complete = _complete_rows(table, list(used))
     if complete.n_rows == 0:
         raise _no_complete_row(table, list(used))
+    for variable in expansion.offsets:
+        _refuse_text(variable, f"offset({variable})", kinds)
     factors, notes = _factors(expansion, kinds, table, complete)
+    bases = _bases(variables, kinds, table)
     outcome = None
     if formula.response is not None:
         outcome, more = learn_outcome(formula.response, complete, event)
         notes = (*more, *notes)
     elif event is not None:
         raise FormulaError(f"event={quoted(event)} is given, but {quoted(formula)} has no response")
-    schema = Schema(outcome, expansion.intercept, expansion.terms, kinds, factors, notes)
+    notes = (*notes, *_offset_notes(expansion))
+    schema = Schema(
+        outcome, expansion.intercept, expansion.terms, kinds, factors, notes, bases=bases, offsets=expansion.offsets
+    )
     _refuse_ambiguous_names(schema)
     return schema
 
@@ -84,24 +98,50 @@ def _factors(
     factors: dict[Node, Factor] = {}
     notes: dict[str, None] = {}
     for variable in dict.fromkeys(v for term in expansion.terms for v in term):
-        columns = columns_of(variable)
-        if isinstance(variable, Call) and variable.function != "C":
-            for name in columns:
-                if kinds[name] == "factor":
-                    raise FormulaError(
-                        f"{shorten(variable)} needs numbers, and column {quoted(name)} is a factor; use it by its name"
-                    )
+        if not is_categorical(variable, kinds):
+            _refuse_text(variable, str(variable), kinds)
             continue
-        (name,) = columns
-        if isinstance(variable, Name) and kinds[name] == "number":
-            continue
-        wanted = expansion.references.get(name) if isinstance(variable, Call) else None
-        factors[variable] = _factor(table[name], complete[name], wanted)
+        (name,) = columns_of(variable)
+        coded = isinstance(variable, Call)
+        wanted = expansion.references.get(name) if coded else None
+        contrasts = expansion.contrasts.get(name, "treatment") if coded else "treatment"
+        factors[variable] = _factor(table[name], complete[name], wanted, contrasts)
         notes.update(dict.fromkeys(_notes(table[name], factors[variable])))
     return factors, tuple(notes)
 
 
-def _factor(column: Column, complete: Column, wanted: str | None) -> Factor:
+def _refuse_text(variable: Node, shown: str, kinds: dict[str, Kind]) -> None:
+    for name in columns_of(variable):
+        if kinds[name] == "factor":
+            raise FormulaError(
+                f"{shorten(shown)} needs numbers, and column {quoted(name)} is a factor; use it by its name"
+            )
+
+
+def _bases(variables: Sequence[Node], kinds: dict[str, Kind], table: Table) -> dict[Node, Basis]:
+    """What the calls inside the variables learn, the inner before the outer."""
+    bases: dict[Node, Basis] = {}
+    reader = Reader(table, kinds, {}, bases, lambda: np.ones(table.n_rows, dtype=bool))
+    for call in dict.fromkeys(call for variable in variables for call in learned_calls(variable)):
+        try:
+            x = np.asarray(reader.numbers(call.arguments[0]), dtype=np.float64)
+        except ValueError as error:
+            raise FormulaError(str(error)) from None
+        bases[call] = learn_basis(call, x[~np.isnan(x)])
+    return bases
+
+
+def _offset_notes(expansion: Expansion) -> list[str]:
+    """A column of an offset is no predictor as a rule, but `.` makes it one, as in R."""
+    own = {v.column for (v, *rest) in expansion.terms if not rest and isinstance(v, Name)}
+    twice = [name for v in expansion.offsets for name in columns_of(v) if name in own]
+    return [
+        f"column {quoted(name)} stands in an offset and among the terms; with - {Name(name)} it is an offset alone"
+        for name in dict.fromkeys(twice)
+    ]
+
+
+def _factor(column: Column, complete: Column, wanted: str | None, contrasts: str) -> Factor:
     coded = complete.as_factor()
     occurs = np.bincount(coded.values, minlength=len(coded.levels)) > 0
     levels = tuple(level for level, present in zip(coded.levels, occurs, strict=True) if present)
@@ -111,7 +151,8 @@ def _factor(column: Column, complete: Column, wanted: str | None) -> Factor:
             f"column {quoted(column.name)} has {only} in the rows without missing values, which explains "
             "nothing; leave it out"
         )
-    return Factor(levels, levels[0] if wanted is None else level_named(column.name, levels, wanted))
+    refuse_many(f"column {quoted(column.name)}", contrasts, len(levels))
+    return Factor(levels, levels[0] if wanted is None else level_named(column.name, levels, wanted), contrasts)
 
 
 def _notes(column: Column, factor: Factor) -> list[str]:
@@ -124,6 +165,11 @@ def _notes(column: Column, factor: Factor) -> list[str]:
         notes.append(
             f"column {quoted(column.name)} is text, though its {len(known)} levels all look like numbers: it is taken "
             "as a factor; convert it to numbers if it is a measurement"
+        )
+    if factor.contrasts in ("helmert", "poly", "diff") and column.kind == "factor" and not column.ordered:
+        notes.append(
+            f"column {quoted(column.name)}: {factor.contrasts} contrasts take its levels in the order "
+            f"{listing(factor.levels)}"
         )
     return notes
 

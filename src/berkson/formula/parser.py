@@ -1,7 +1,7 @@
 """Text to syntax tree, by recursive descent over the operators of R (Chambers & Hastie 1992, chapter 2).
 
-Strength, strongest first: `^` and `**`, the minus sign, `:`, `*` and `/`, `+` and `-`, `~`.  Nothing is ever executed:
-what is not in the grammar is refused, with its position.
+Strength, strongest first: `^` and `**`, the minus sign, `:`, `%in%`, `*` and `/`, `+` and `-`, `~`.  Nothing is ever
+executed: what is not in the grammar is refused, with its position.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TOKEN = re.compile(
     |(?P<name>{PLAIN_NAME.pattern})
     |(?P<quoted>`(?:[^`\\]|\\.)*`)
     |(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-    |(?P<operator>\*\*|[-+*/:^~().,=])""",
+    |(?P<operator>\*\*|%in%|[-+*/:^~().,=])""",
     re.VERBOSE,
 )
 _ESCAPE = re.compile(r"\\([\\`\"'])")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 PLAIN_NAME = re.compile(r"(?:[^\W\d]|\.[^\W\d])[\w.]*")
 
 SUM, PRODUCT, INTERACTION = 0, 1, 2
-OPERATORS = (("+", "-"), ("*", "/"), (":",))  # by binding strength, weakest first, as in R
+OPERATORS = (("+", "-"), ("*", "/"), (":", "%in%"))  # by binding strength, weakest first, as in R
 
 
 def quote(text: str, mark: str) -> str:
@@ -86,7 +86,8 @@ class Power:
 class Chain:
     """Operands joined by operators of equal strength: `a - b + c` is ("+", a), ("-", b), ("+", c).
 
-    The first operator is the sign of the first operand in a sum, `*` in a product and `:` in an interaction.
+    The first operator is the sign of the first operand in a sum, `*` in a product and `:` in an interaction, among
+    which is `%in%`, though it binds less than `:`, as `terms` knows.
     """
 
     strength: int
@@ -94,10 +95,10 @@ class Chain:
     position: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
-        space = " " if self.strength == SUM else ""
         first = "-" if self.items[0][0] == "-" else ""
         text = first + self._operand(self.items[0][1])
         for operator, operand in self.items[1:]:
+            space = " " if self.strength == SUM or operator == "%in%" else ""
             text += f"{space}{operator}{space}{self._operand(operand)}"
         return text
 
@@ -108,7 +109,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class Call:
-    """`function(arguments, option=value)`."""
+    """`function(arguments, option=value)`: what follows the first argument is a setting, and names no column."""
 
     function: str
     arguments: tuple[Node, ...]
@@ -142,7 +143,7 @@ def _children(node: Node) -> list[Node]:
         return [node.base, node.exponent]
     if isinstance(node, Chain):
         return [operand for _, operand in node.items]
-    return list(node.arguments) if isinstance(node, Call) else []
+    return list(node.arguments[:1]) if isinstance(node, Call) else []
 
 
 def has_dot(node: Node) -> bool:

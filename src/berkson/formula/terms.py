@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 
-from berkson.formula import arithmetic
+from berkson.formula import calls
+from berkson.formula.contrasts import ALIASES, CONTRASTS
 from berkson.formula.errors import FormulaError
 from berkson.formula.syntax import SUM, Call, Chain, Dot, Name, Node, Number, Power, Text
-from berkson.table import quoted, shorten
+from berkson.table import quoted, shorten, suggestion
 
 MAX_TERMS = 10_000
 MAX_EXPONENT = 10
@@ -25,12 +28,15 @@ Term = tuple[Node, ...]
 class Expansion:
     """The terms of a right-hand side: by degree, then in order of appearance.
 
-    `references` holds the level that `C(column, ref=...)` asks for, by column.
+    `offsets` are the arguments of `offset(...)`; `references` and `contrasts` hold what `C(column, contrasts, ref=...)`
+    asks for, by column.
     """
 
     intercept: bool
     terms: tuple[Term, ...]
+    offsets: tuple[Node, ...]
     references: dict[str, str]
+    contrasts: dict[str, str]
 
 
 def expand(right: Node, others: Sequence[str] | None) -> Expansion:
@@ -43,7 +49,8 @@ def expand(right: Node, others: Sequence[str] | None) -> Expansion:
     ordered = sorted(total.terms, key=int.bit_count)
     variables = list(algebra.bits)
     terms = tuple(tuple(variables[k] for k in _bits_of(term)) for term in ordered)
-    return Expansion(total.intercept is not False, terms, algebra.references)
+    intercept = total.intercept is not False
+    return Expansion(intercept, terms, tuple(total.offsets), algebra.references, algebra.contrasts)
 
 
 def _bits_of(term: int) -> list[int]:
@@ -57,10 +64,11 @@ def _bits_of(term: int) -> list[int]:
 
 @dataclass
 class _Terms:
-    """Terms in order of appearance, and what was said about the intercept, if anything."""
+    """Terms in order of appearance, what was said about the intercept, if anything, and offsets."""
 
     terms: dict[int, None] = field(default_factory=dict)
     intercept: bool | None = None
+    offsets: dict[Node, None] = field(default_factory=dict)
 
 
 class _Algebra:
@@ -68,6 +76,7 @@ class _Algebra:
         self.others = others
         self.bits: dict[Node, int] = {}
         self.references: dict[str, str] = {}
+        self.contrasts: dict[str, str] = {}
         self.products = 0
 
     def expand(self, node: Node) -> _Terms:
@@ -101,18 +110,23 @@ class _Algebra:
     def call(self, node: Call) -> _Terms:
         if node.function == "C":
             return self.variable(self.category(node))
+        if node.function == "offset":
+            return _Terms(offsets={_offset(node): None})
         if node.function == "cbind":
             raise FormulaError(f"cbind at position {node.position} belongs on the left of ~")
-        if node.function not in arithmetic.FUNCTIONS:
-            raise arithmetic.unknown_function(node)
-        arithmetic.check(node)
+        calls.check(node)
         return self.variable(node)
 
     def category(self, node: Call) -> Call:
-        """`C(column)` without its reference, which is kept apart: it belongs to the column wherever that stands."""
-        if len(node.arguments) != 1 or not isinstance(node.arguments[0], Name):
-            raise FormulaError(f'C at position {node.position} takes the name of one column, as in C(g, ref="a")')
+        """`C(column)` alone: its reference and contrasts, kept apart, belong to the column wherever that stands."""
+        if not 1 <= len(node.arguments) <= 2 or not isinstance(node.arguments[0], Name):
+            raise FormulaError(
+                f'C at position {node.position} takes the name of one column, and contrasts, as in C(g, ref="a") or '
+                "C(g, sum)"
+            )
         column = node.arguments[0].column
+        if len(node.arguments) == 2:
+            self.settle(self.contrasts, "contrasts", column, _contrasts(node.arguments[1]))
         for option, value in node.options:
             if option != "ref":
                 raise FormulaError(
@@ -121,12 +135,19 @@ class _Algebra:
             level = value.value if isinstance(value, Text) else _signed_number(value)
             if level is None:
                 raise FormulaError(f'ref={shorten(value)} at position {value.position} is no level; write ref="level"')
-            if self.references.setdefault(column, level) != level:
-                raise FormulaError(
-                    f"C({node.arguments[0]}) is given two references, {quoted(self.references[column])} and "
-                    f"{quoted(level)}"
-                )
-        return Call("C", node.arguments)
+            self.settle(self.references, "references", column, level)
+        if column in self.references and self.contrasts.get(column, "treatment") != "treatment":
+            raise FormulaError(
+                f"C({node.arguments[0]}) is given a reference and {self.contrasts[column]} contrasts, and only "
+                "treatment contrasts have a reference; leave one out"
+            )
+        return Call("C", node.arguments[:1])
+
+    def settle(self, chosen: dict[str, str], what: str, column: str, value: str) -> None:
+        if chosen.setdefault(column, value) != value:
+            raise FormulaError(
+                f"C({Name(column)}) is given two {what}, {quoted(chosen[column])} and {quoted(value)}; give it one"
+            )
 
     def sum(self, node: Chain) -> _Terms:
         total = _Terms()
@@ -136,8 +157,11 @@ class _Algebra:
                 total.intercept = part.intercept == (operator == "+")
             if operator == "+":
                 total.terms.update(part.terms)
+                total.offsets.update(part.offsets)
                 self.limit(total)
                 continue
+            if part.offsets:
+                raise FormulaError(f"the offset at position {operand.position} cannot be taken away; leave it out")
             for term in part.terms:
                 if term not in total.terms and self.others is not None:
                     raise FormulaError(
@@ -147,17 +171,30 @@ class _Algebra:
         return total
 
     def product(self, node: Chain) -> _Terms:
-        """`a*b` is a + b + a:b."""
-        total: _Terms | None = None
-        for operator, operand in node.items:
-            if operator == "/":
-                raise FormulaError(
-                    f"'/' before {quoted(operand)} at position {operand.position} is no operator of terms; "
-                    "write a + a:b for b within a, or I(a/b) for a quotient"
-                )
+        """`a:b`; `a*b` is a + b + a:b; `a/b`, b within a, is a + a:b; `b %in% a` is b:a."""
+        if any(operator == "%in%" for operator, _ in node.items):
+            return self.nested(node)
+        total = self.factor(node.items[0][1])
+        for operator, operand in node.items[1:]:
             part = self.factor(operand)
-            total = part if total is None else self.multiply(total, part, both=operator == "*")
-        assert total is not None
+            if operator == "/":
+                inner = self.multiply(part, _merged(total), both=False)
+                total = _Terms({**total.terms, **inner.terms})
+                self.limit(total)
+            else:
+                total = self.multiply(total, part, both=operator == "*")
+        return total
+
+    def nested(self, node: Chain) -> _Terms:
+        """`a:b %in% c:d`, where `:` binds first: each term on the left times all variables on the right."""
+        groups: list[list[tuple[str, Node]]] = [[]]
+        for operator, operand in node.items:
+            if operator == "%in%":
+                groups.append([])
+            groups[-1].append((":", operand))
+        total, *outer = (self.product(Chain(node.strength, tuple(group))) for group in groups)
+        for part in outer:
+            total = self.multiply(total, _merged(part), both=False)
         return total
 
     def power(self, node: Power) -> _Terms:
@@ -181,6 +218,10 @@ class _Algebra:
             raise FormulaError(
                 f"{quoted(node)} at position {node.position} has a 0 or 1 inside a product; they stand in sums"
             )
+        if part.offsets:
+            raise FormulaError(
+                f"{quoted(node)} at position {node.position} has an offset inside a product; it stands in sums"
+            )
         return part
 
     def multiply(self, left: _Terms, right: _Terms, both: bool) -> _Terms:
@@ -196,6 +237,31 @@ class _Algebra:
     def limit(self, total: _Terms) -> None:
         if len(total.terms) > MAX_TERMS:
             raise FormulaError(f"the formula has more than {MAX_TERMS} terms; name fewer of them")
+
+
+def _merged(terms: _Terms) -> _Terms:
+    """One term of all variables."""
+    return _Terms({reduce(or_, terms.terms): None} if terms.terms else {})
+
+
+def _offset(node: Call) -> Node:
+    """The argument of `offset(...)`."""
+    if len(node.arguments) != 1 or node.options:
+        raise FormulaError(f"offset at position {node.position} takes one argument and no options")
+    calls.check_number(node.arguments[0])
+    return node.arguments[0]
+
+
+def _contrasts(node: Node) -> str:
+    given = node.column if isinstance(node, Name) else node.value if isinstance(node, Text) else str(node)
+    name = ALIASES.get(given, given)
+    if name not in CONTRASTS:
+        near = suggestion(given.lower(), CONTRASTS)
+        near = f"{near} There" if near else "; there"
+        raise FormulaError(
+            f"unknown contrasts {quoted(given)} at position {node.position}{near} are {', '.join(CONTRASTS)}"
+        )
+    return name
 
 
 def _signed_number(node: Node) -> str | None:

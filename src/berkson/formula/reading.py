@@ -1,0 +1,109 @@
+"""The values of a formula's variables in one table, each read once and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.formula import arithmetic
+from berkson.formula.bases import Basis
+from berkson.formula.coding import Factor, codes_into
+from berkson.formula.contrasts import contrast_matrix
+from berkson.formula.syntax import Call, Name, Node, columns_of
+from berkson.table import Column, Kind, Table, shorten
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+
+
+class Reader:
+    """Numbers, columns of bases and codes of factors in a table whose columns had these kinds when they were learned.
+
+    `complete` gives the rows (n,) in which an unseen level is an error; in others it is missing.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        kinds: Mapping[str, Kind],
+        factors: Mapping[Node, Factor],
+        bases: Mapping[Node, Basis],
+        complete: Callable[[], Array],
+    ) -> None:
+        self.table, self.kinds, self.factors, self.bases = table, kinds, factors, bases
+        self.complete = complete
+        self.read: dict[Node, Array] = {}
+        self.matrices: dict[Node, F64] = {}
+
+    def codes(self, variable: Node) -> Array:
+        """Codes (n,) into the levels of a factor, -1 where missing.  UnseenLevelError as `codes_into`."""
+        if variable not in self.read:
+            (name,) = columns_of(variable)
+            levels = self.factors[variable].levels
+            self.read[variable] = codes_into(self.table[name], self.kinds[name], levels, self.complete)
+        return self.read[variable]
+
+    def numbers(self, variable: Node) -> Array:
+        """Values (n,) of a column, of arithmetic or of a basis of one column, NaN where missing.
+
+        ValueError, with the row, where a value is infinite or not defined, or is no number.
+        """
+        if variable not in self.read:
+            if isinstance(variable, Name):
+                values = self.number(variable.column).values
+            elif variable in self.bases:
+                values = self.basis(variable, slice(None))[:, 0]
+            else:
+                values = arithmetic.evaluate(variable, self.floats)
+            self.refuse_undefined(variable, values)
+            self.read[variable] = values
+        return self.read[variable]
+
+    def basis(self, variable: Node, rows: slice) -> F64:
+        """Columns (m, width) of a basis in some rows, NaN where missing.  Errors as in `numbers`."""
+        assert isinstance(variable, Call)
+        x = self.numbers(variable.arguments[0])[rows].astype(np.float64, copy=False)
+        with np.errstate(all="ignore"):
+            values = self.bases[variable].evaluate(x)
+            self.refuse_undefined(variable, np.abs(values).max(axis=1), rows.start or 0)
+        return values
+
+    def contrasts(self, variable: Node, rows: slice) -> F64:
+        """Columns (m, levels - 1) of a factor's contrasts in some rows, NaN where missing."""
+        if variable not in self.matrices:
+            factor = self.factors[variable]
+            matrix = contrast_matrix(factor.contrasts, len(factor.levels))
+            self.matrices[variable] = np.vstack([matrix, np.full(len(factor.levels) - 1, np.nan)])
+        return self.matrices[variable][self.codes(variable)[rows]]
+
+    def floats(self, leaf: Name | Call) -> F64:
+        """Values (n,) of a column or a learned call as float64."""
+        values = self.number(leaf.column).values if isinstance(leaf, Name) else self.numbers(leaf)
+        return values.astype(np.float64, copy=False)
+
+    def number(self, name: str) -> Column:
+        """A column as numbers."""
+        column = self.table[name]
+        return (column.as_boolean() if self.kinds[name] == "boolean" else column).as_number()
+
+    def refuse_undefined(self, variable: Node, values: Array, start: int = 0) -> None:
+        """ValueError for an infinity, and for a NaN that is no missing value, in rows from `start` on."""
+        with np.errstate(all="ignore"):
+            if values.dtype.kind != "f" or np.isfinite(np.sum(values)):  # finite only where every value is
+                return
+        wrong = ~np.isfinite(values)
+        for name in columns_of(variable):
+            wrong &= ~self.table[name].missing()[start : start + len(values)]
+        if not wrong.any():
+            return
+        at = int(np.argmax(wrong))
+        row = start + at
+        where = ", ".join(f"{name} = {self.floats(Name(name))[row]:g}" for name in columns_of(variable))
+        state = "infinite" if np.isinf(values[at]) else "not defined"
+        raise ValueError(
+            f"{shorten(variable)} is {state} in row {row + 1} of {self.table.source} (where {where}); "
+            "correct the value or leave out the row"
+        )
