@@ -199,17 +199,20 @@ def test_fit_prints_a_report_and_writes_a_model(folder: Path, capsys: pytest.Cap
         "P(low = 1): 59 of 189 rows\n"
         "189 rows of birthwt.csv, none dropped\n"
         "\n"
-        "             log-odds  odds ratio\n"
-        "(Intercept)   0.3325       1.394   odds at 0 and references\n"
-        "age          -0.02248      0.9778  per unit of age\n"
-        "lwt          -0.01253      0.9876  per unit of lwt\n"
+        "             log-odds  std. error      z       p  odds ratio  95% from      to\n"
+        "(Intercept)   0.3325     1.108      0.30  0.764       1.394     0.1590  12.22   odds at 0 and references\n"
+        "age          -0.02248    0.03417   -0.66  0.511       0.9778    0.9144   1.045  per unit of age\n"
+        "lwt          -0.01253    0.006386  -1.96  0.0498      0.9876    0.9753   1.000  per unit of lwt\n"
         "C(race)\n"
-        "  1           0            1       reference\n"
-        "  2           1.232        3.427   against 1\n"
-        "  3           0.9433       2.568   against 1\n"
-        "smoke         1.054        2.870   per unit of smoke\n"
+        "  1           0                                       1                         reference\n"
+        "  2           1.232      0.5172     2.38  0.017       3.427     1.244    9.443  against 1\n"
+        "  3           0.9433     0.4162     2.27  0.023       2.568     1.136    5.807  against 1\n"
+        "smoke         1.054      0.3800     2.77  0.006       2.870     1.363    6.045  per unit of smoke\n"
         "\n"
-        "deviance 214.58, of the null model 234.67 (McFadden R² 0.0856); log-likelihood -107.289\n"
+        "standard errors: model-based; 95% intervals of odds ratios: Wald\n"
+        "log-likelihood -107.289, of the null model -117.336; likelihood ratio 20.09 on 5 df, p 0.001; AIC 226.58, "
+        "BIC 246.03\n"
+        "deviance 214.58 on 183 df, of the null model 234.67 on 188 df; McFadden R² 0.0856\n"
         "Optimum certified: the objective is within GAP of its least possible value, relative to the null model's.\n"
         "EFFORT; newton, since 189 rows x 6 unknowns: "
         "an exact Hessian costs less than avoiding it.\n"
@@ -253,7 +256,7 @@ def test_a_target_stands_for_all_other_columns(capsys: pytest.CaptureFixture[str
     ("file", "formula", "kind", "shown"),
     [
         ("endometrial.csv", "HG ~ NV + PI + EH", "Quasi-complete separation", r"NV +\+inf +inf +no finite estimate"),
-        ("wdbc.csv", "malignant ~ .", "Complete separation", r"- +- +no estimate, separated"),
+        ("wdbc.csv", "malignant ~ .", "Complete separation", r"mean_area +\+inf +inf +no finite estimate"),
         ("iris.csv", "Species ~ .", "separation", r"Petal.Width +.inf"),
     ],
 )

@@ -280,7 +280,7 @@ def test_an_interrupt_is_told_without_a_traceback(folder: Path) -> None:
 
 
 def on_terminal(*argv: str, **environment: str) -> str:
-    """What the command shows on a terminal of 72 columns."""
+    """What the command shows on a terminal, of 72 columns if nothing else is said."""
     master, slave = pty.openpty()
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "72", **environment}
     command = [sys.executable, "-m", "berkson", *argv]
@@ -303,10 +303,10 @@ def on_terminal(*argv: str, **environment: str) -> str:
 def test_a_terminal_shows_the_same_text_in_colour(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*BIRTHS, "--no-save"]) == 0
     piped = capsys.readouterr().out
-    coloured = on_terminal(*BIRTHS, "--no-save")
+    coloured = on_terminal(*BIRTHS, "--no-save", COLUMNS="110")
     assert "\x1b[1m" in coloured
     assert "\x1b[32mOptimum certified" in coloured
-    plain = on_terminal(*BIRTHS, "--no-save", NO_COLOR="1")
+    plain = on_terminal(*BIRTHS, "--no-save", COLUMNS="110", NO_COLOR="1")
     assert not re.search(r"\x1b\[3\d", plain)
 
     def words(text: str) -> list[str]:
@@ -314,7 +314,8 @@ def test_a_terminal_shows_the_same_text_in_colour(capsys: pytest.CaptureFixture[
         return re.sub(r"\d+\.\d+ s;", "TIME;", text).split()
 
     assert words(coloured) == words(plain) == words(piped)
-    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in coloured.splitlines()) <= 72
+    narrow = on_terminal(*BIRTHS, "--no-save")
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in narrow.splitlines()) <= 72
     assert max(map(len, piped.splitlines())) > 72
 
 

@@ -6,6 +6,7 @@ import io
 import math
 import re
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from berkson import logit
 from berkson.inference.likelihood import likelihood
 from berkson.model import fit_table
 from berkson.read import read_table
@@ -30,9 +32,11 @@ def text(blocks: list[Any], width: int | None = None) -> list[str]:
 
 
 def report(formula: str, table: Table, **options: Any) -> str:
-    model, result = fit_table(formula, table, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the report has their sentences
+        fit = logit(formula, table, **options)
     out = io.StringIO()
-    show(summary(model, result, table.source), out)
+    show(summary(fit.findings()), out)
     return out.getvalue()
 
 
@@ -171,7 +175,7 @@ def test_the_null_model_keeps_the_offset() -> None:
 
 def test_factors_show_their_reference() -> None:
     page = report('low ~ C(race, ref="2") + ht', read_table(DATA / "birthwt.csv"))
-    assert re.search(r"C\(race\)\n  1 +-?[\d.]+ +[\d.]+ +against 2\n  2 +0 +1 +reference\n  3 .* against 2\n", page)
+    assert re.search(r"C\(race\)\n  1 +-?[\d.]+ .* against 2\n  2 +0 +1 +reference\n  3 .* against 2\n", page)
 
 
 def test_full_coding_has_no_reference() -> None:
@@ -179,7 +183,7 @@ def test_full_coding_has_no_reference() -> None:
     assert "reference" not in page
     assert "against" not in page
     assert "(Intercept)" not in page
-    assert len(re.findall(r"^  [123] +-[\d.]+ +0\.[\d]+$", page, re.MULTILINE)) == 3
+    assert len(re.findall(r"^  [123] +-[\d.]+ .* 0\.\d+ +0\.\d+ +[\d.]+$", page, re.MULTILINE)) == 3
 
 
 def test_interactions_and_booleans() -> None:
@@ -221,12 +225,12 @@ def test_many_classes_are_not_all_listed() -> None:
 
 
 def test_classes_are_contrasted_with_the_first() -> None:
-    model, result = fit_table("partic ~ hincome", read_table(DATA / "womenlf.csv"))
-    page = "\n".join(text(summary(model, result, "womenlf.csv")))
+    page = report("partic ~ hincome", read_table(DATA / "womenlf.csv"))
+    model, _ = fit_table("partic ~ hincome", read_table(DATA / "womenlf.csv"))
     difference = model.coef[2, 0] - model.coef[0, 0]
     block = page[page.index("parttime : fulltime") :]
     assert re.search(
-        rf"hincome +{re.escape(significant(difference))} +{re.escape(significant(math.exp(difference)))} ", block
+        rf"hincome +{re.escape(significant(difference))} .* {re.escape(significant(math.exp(difference)))} ", block
     )
     assert "P(partic) over 3 classes: fulltime 66, not.work 155, parttime 42 of 263 rows" in page
 
@@ -243,7 +247,7 @@ def test_infinite_contrasts_of_classes() -> None:
     page = report("y ~ x", table)
     assert "eparation" in page
     ab, ac = page[page.index("b : a") : page.index("c : a")], page[page.index("c : a") :]
-    assert re.search(r"x +-?[\d.]+ +[\d.]+ +per unit of x", ab)
+    assert re.search(r"x +-?[\d.]+ .* per unit of x", ab)
     assert re.search(r"x +\+inf +inf +no finite estimate", ac)
 
 

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from berkson.estimators import LogisticRegression
-    from berkson.logit import LogitFit, logit
+    from berkson.logistic import LogitFit, logit
     from berkson.notices import RankWarning, SeparationWarning
     from berkson.problem import InputError
 
@@ -18,10 +18,10 @@ __all__ = ["InputError", "LogisticRegression", "LogitFit", "RankWarning", "Separ
 _HOME = {
     "InputError": "berkson.problem",
     "LogisticRegression": "berkson.estimators",
-    "LogitFit": "berkson.logit",
+    "LogitFit": "berkson.logistic",
     "RankWarning": "berkson.notices",
     "SeparationWarning": "berkson.notices",
-    "logit": "berkson.logit",
+    "logit": "berkson.logistic",
 }
 
 

@@ -39,10 +39,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows under headings: one for the names, one for each column of numbers."""
+    """Rows under headings: one for the names, one for each column of numbers.
+
+    spare : numbers of headings whose columns are left out, in this order, where a terminal is too narrow.
+    """
 
     headings: tuple[str, ...]
     rows: tuple[Row, ...]
+    spare: tuple[int, ...] = ()
 
 
 Block = Paragraph | Grid
@@ -66,6 +70,14 @@ def exponential(value: float) -> str:
         return "inf" if value == math.inf else significant(math.exp(value))
     power, rest = divmod(value / math.log(10.0), 1.0)
     return f"{10.0**rest:.3f}e{power:+.0f}"
+
+
+def probability(value: float) -> str:
+    """A p-value: three decimals (four where three would not tell on which side of 0.05 it lies), or <0.001."""
+    if value < 0.001:
+        return "<0.001"
+    shown = f"{value:.3f}"
+    return f"{value:.4f}" if shown == "0.050" else shown
 
 
 def clean(text: str) -> str:
@@ -103,6 +115,8 @@ def _fold(text: str, width: int | None, indent: str = "  ") -> list[str]:
 def _grid(grid: Grid, width: int | None) -> Iterator[list[Span]]:
     columns = [[row.numbers[k] if row.numbers else "" for row in grid.rows] for k in range(len(grid.headings) - 1)]
     set_columns = [_on_points(column, grid.headings[k + 1]) for k, column in enumerate(columns)]
+    if width is not None:
+        set_columns = _fitting(grid, set_columns, width - _NAME)
     title, names = clean(grid.headings[0]), [clean(row.name) for row in grid.rows]
     first = max(map(width_of, [title, *names]))
     taken = sum(2 + width_of(column[0]) for column in set_columns)
@@ -122,6 +136,16 @@ def _grid(grid: Grid, width: int | None) -> Iterator[list[Span]]:
             yield [(short + cells + "  ", row.style), (remark, "quiet" if row.style == "plain" else row.style)]
         else:
             yield [((short + cells).rstrip(), row.style)]
+
+
+def _fitting(grid: Grid, columns: list[list[str]], width: int) -> list[list[str]]:
+    """The columns without those that can be spared, where all of them are too wide."""
+    gone: set[int] = set()
+    for k in grid.spare:
+        if sum(2 + width_of(column[0]) for j, column in enumerate(columns, 1) if j not in gone) <= width:
+            break
+        gone.add(k)
+    return [column for j, column in enumerate(columns, 1) if j not in gone]
 
 
 def _room(names: list[str], widths: tuple[int, ...]) -> int:

@@ -1,17 +1,20 @@
-"""A fit as plain data for other programs."""
+"""A fit as plain data for other programs: all that its summary shows."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from berkson.fit import Fit
-from berkson.inference.likelihood import likelihood
-from berkson.model import Model
+from berkson.report.coefficients import Coefficients
+from berkson.report.summary import Findings
 
 
-def record(model: Model, result: Fit) -> dict[str, Any]:
-    """How a model was fitted (`solver`) and, for an unpenalised fit, its `statistics` (else None)."""
-    info = result.info
+def record(found: Findings) -> dict[str, Any]:
+    """How a model was fitted (`solver`), how well (`statistics`) and its `inference`; None where there is none.
+
+    Numbers that are not finite are null; an infinite estimate has its sign in `infinite`, which is 0 for either.
+    """
+    info = found.estimates.fit.info
     solver = {
         "name": info.solver,
         "why": info.why,
@@ -21,15 +24,60 @@ def record(model: Model, result: Fit) -> dict[str, Any]:
         "seconds": info.seconds,
         "stopped": info.stopped,
     }
-    found = None
-    if model.strength == 0.0:
-        assert model.schema.outcome is not None
-        counted = model.schema.outcome.kind == "counts" and model.weights is None
-        fitted = likelihood(result, result.problem.weight if counted else None)
-        found = {
-            "log_likelihood": fitted.log_likelihood,
-            "deviance": fitted.deviance,
-            "null_deviance": fitted.null_deviance,
-            "explained": fitted.explained,
-        }
-    return {"solver": solver, "statistics": found}
+    inference = None if found.coefficients is None else _inference(found, found.coefficients)
+    return {"solver": solver, "statistics": _statistics(found), "inference": inference, "refused": found.refusal}
+
+
+def _statistics(found: Findings) -> dict[str, Any] | None:
+    fitted = found.goodness
+    if fitted is None:
+        return None
+    return {
+        "log_likelihood": fitted.likelihood.log_likelihood,
+        "null_log_likelihood": fitted.likelihood.null_log_likelihood,
+        "deviance": fitted.likelihood.deviance,
+        "null_deviance": fitted.likelihood.null_deviance,
+        "df_residual": fitted.df_residual,
+        "df_null": fitted.df_null,
+        "explained": _finite(fitted.likelihood.explained),
+        "likelihood_ratio": fitted.likelihood_ratio,
+        "df_model": fitted.df_model,
+        "p_value": _finite(fitted.p_value),
+        "aic": fitted.aic,
+        "bic": fitted.bic,
+        "n_obs": fitted.n_obs,
+    }
+
+
+def _inference(found: Findings, shown: Coefficients) -> dict[str, Any]:
+    estimates, classes = found.estimates, found.model.classes
+    several = len(classes) > 2
+    equations = [classes[k] for k in estimates.equations for _ in estimates.columns]
+    names = [name for _ in estimates.equations for name in estimates.column_names]
+    values = (shown.estimate, shown.std_error, shown.statistic, shown.p_value, shown.low, shown.high)
+    keys = ("estimate", "std_error", "statistic", "p_value", "low", "high")
+    parameters = []
+    for k, name in enumerate(names):
+        line: dict[str, Any] = {"class": equations[k]} if several else {}
+        line |= {"term": name} | {key: _finite(float(of[k])) for key, of in zip(keys, values, strict=True)}
+        if not math.isfinite(shown.estimate[k]) and k not in _aliased(found):
+            line["infinite"] = 0 if math.isnan(shown.estimate[k]) else int(math.copysign(1, shown.estimate[k]))
+        parameters.append(line)
+    return {
+        "covariance": shown.covariance.text,
+        "notes": list(shown.covariance.notes),
+        "interval": shown.interval,
+        "level": shown.level,
+        "weight_kind": estimates.weight_kind,
+        "reference": classes[estimates.reference] if several else None,
+        "parameters": parameters,
+    }
+
+
+def _aliased(found: Findings) -> set[int]:
+    columns = [alias.column for alias in found.estimates.fit.certificate.rank.aliased]
+    return set(found.estimates.positions(columns))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,38 +1,61 @@
-"""What is said of a fit: the model in words, its coefficients, how well it fits, and what is proved."""
+"""What is said of a fit: the model in words, coefficients and their inference, how well it fits, what is proved."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from berkson.fit import Certificate, Fit, Info
-from berkson.formula.coding import Product, levels_coded
-from berkson.inference.likelihood import likelihood
+from berkson.fit import Info
+from berkson.inference.estimates import Estimates
+from berkson.inference.goodness import Goodness
+from berkson.inference.limiting import LimitingEstimates
 from berkson.model import Model, Proof, RowCount
 from berkson.problem import Problem
-from berkson.report.layout import Block, Grid, Paragraph, Row, Style, exponential, significant
+from berkson.report.coefficients import Coefficients
+from berkson.report.grids import grids
+from berkson.report.layout import Block, Paragraph, Style, probability, significant
 
-F64 = npt.NDArray[np.float64]
-
-SHOWN_TERMS = 3  # of the combination that an aliased column is
 SHOWN_CLASSES = 20  # with how often each was seen
+MEANING = {
+    "frequency": "so many rows",
+    "precision": "so often in the log-likelihood",
+    "sampling": "so many of the population",
+}
 
 
-def summary(model: Model, result: Fit, source: str) -> list[Block]:
-    """The report of a fit to the table named `source`."""
-    problem = result.problem
+@dataclass(frozen=True)
+class Findings:
+    """What a summary has to show of a fit.
+
+    source        the name of the table
+    coefficients  None where there is no inference; then `refusal` is the sentence that says why
+    goodness      None of a penalised fit, and where nothing is proved
+    """
+
+    model: Model
+    estimates: Estimates
+    source: str
+    coefficients: Coefficients | None
+    refusal: str | None
+    goodness: Goodness | None
+
+
+def summary(found: Findings) -> list[Block]:
+    """The report of a fit."""
+    model, problem = found.model, found.estimates.problem
     return [
         Paragraph(model.formula, "title"),
         *_outcome(model, problem),
-        *_rows(model, problem, source),
+        *_rows(found),
         *(Paragraph(_sentence(note)) for note in model.schema.notes),
-        *_grids(model, result),
-        *_goodness(model, result),
+        *grids(model, found.estimates, found.coefficients),
+        *_inference(found),
+        *_goodness(found),
         *verdict(model.proof),
-        Paragraph(_effort(result.info), "quiet"),
+        Paragraph(_effort(found.estimates.fit.info), "quiet"),
     ]
 
 
@@ -86,10 +109,11 @@ def _outcome(model: Model, problem: Problem) -> Iterator[Block]:
     yield Paragraph(f"P({event}): {totals[1]:,.10g} of {totals.sum():,.10g} {unit}")
 
 
-def _rows(model: Model, problem: Problem, source: str) -> Iterator[Block]:
-    yield Paragraph(_rows_text(model.rows, source))
+def _rows(found: Findings) -> Iterator[Block]:
+    model = found.model
+    yield Paragraph(_rows_text(model.rows, found.source))
     if model.weights is not None:
-        yield Paragraph(f"weights: {model.weights}")
+        yield Paragraph(f"weights: {model.weights}, {MEANING[found.estimates.weight_kind]}")
     if model.offset is not None:
         yield Paragraph(f"offset: {model.offset}")
     if model.strength > 0.0:
@@ -106,127 +130,49 @@ def _rows_text(rows: RowCount, source: str) -> str:
     )
 
 
-# --- coefficients ---------------------------------------------------------------------------------------------------
+# --- fit ------------------------------------------------------------------------------------------------------------
 
 
-def _grids(model: Model, result: Fit) -> Iterator[Block]:
-    headings = ("", "log-odds", "odds ratio")
-    if len(model.coef) == 1:
-        yield Grid(headings, tuple(_Coefficients(model, result, 0, None).rows()))
-        return
-    first = model.classes[0]
-    yield Paragraph(f"each class against the first, {first}: log-odds ratio and its exponential, the relative odds")
-    for k, name in enumerate(model.classes):
-        if k:
-            yield Grid((f"{name} : {first}", *headings[1:]), tuple(_Coefficients(model, result, k, 0).rows()))
-
-
-class _Coefficients:
-    """The rows of one block of coefficients: of the event, or of class k against class `against`."""
-
-    def __init__(self, model: Model, result: Fit, k: int, against: int | None) -> None:
-        self.model, self.problem, self.k, self.against = model, result.problem, k, against
-        coef = np.column_stack([model.coef, model.intercept])
-        self.coef = coef[k] if against is None else coef[k] - coef[against]
-        self.aliased = {alias.column: alias for alias in result.certificate.rank.aliased}
-        separation = result.certificate.separation
-        self.separated = separation is not None and separation.kind == "complete"
-        self.signs = _infinite_signs(result.certificate, k, against)
-
-    def rows(self) -> Iterator[Row]:
-        if self.model.schema.intercept:
-            where = "odds at 0 and references" if self.model.schema.factors else "odds at 0"
-            yield self.row("(Intercept)", len(self.coef) - 1, where)
-        for item in self.model.schema.products:
-            if len(item.factors) == 1 and not item.numbers:
-                yield from self.factor(item)
-            else:
-                for j in range(item.start, item.stop):
-                    yield self.row(self.model.schema.names[j], j, _meaning(item))
-
-    def factor(self, item: Product) -> Iterator[Row]:
-        (variable, full) = item.factors[0]
-        factor = self.model.schema.factors[variable]
-        coded = levels_coded(factor, full)
-        if len(coded) == 1:
-            yield self.row(self.model.schema.names[item.start], item.start, f"against {factor.reference}")
+def _inference(found: Findings) -> Iterator[Block]:
+    """What standard errors and intervals rest on, or why there are none."""
+    shown = found.coefficients
+    if shown is not None:
+        if not np.isfinite(shown.std_error).any():
             return
-        yield Row(str(variable))
-        place = dict(zip(coded, range(item.start, item.stop), strict=True))
-        for level in factor.levels:
-            if level in place:
-                yield self.row(f"  {level}", place[level], "" if full else f"against {factor.reference}")
-            else:
-                yield Row(f"  {level}", ("0", "1"), "reference", "quiet")
-
-    def row(self, name: str, j: int, remark: str) -> Row:
-        if j in self.aliased:
-            return Row(name, ("-", "-"), f"not estimable: {self.combination(j)}", "bad")
-        if j in self.signs:
-            sign = self.signs[j]
-            shown = {1: ("+inf", "inf"), -1: ("-inf", "0"), 0: ("±inf", "0 or inf")}[sign]
-            return Row(name, shown, "no finite estimate", "bad")
-        if self.separated:
-            return Row(name, ("-", "-"), "no estimate, separated", "quiet")
-        value = float(self.coef[j])
-        return Row(name, (significant(value), exponential(value)), remark)
-
-    def combination(self, j: int) -> str:
-        """`= 2 x1 - x2`, `= 0`: what an aliased column is made of."""
-        terms = self.aliased[j].combination
-        text = ""
-        for column, factor in terms[:SHOWN_TERMS]:
-            name = "" if column == self.problem.X.shape[1] else self.problem.column(column)
-            size = "" if abs(factor) == 1.0 and name else f"{abs(factor):.4g} "
-            text += (" - " if factor < 0.0 else " + ") + (size + name).strip()
-        more = f" and {len(terms) - SHOWN_TERMS} more" if len(terms) > SHOWN_TERMS else ""
-        return "= " + ((text[3:] if text.startswith(" + ") else "-" + text[3:]) if text else "0") + more
+        kind = "model-based" if shown.covariance.kind == "model" else shown.covariance.text
+        level = f"{100.0 * shown.level:.6g}%"
+        yield Paragraph(f"standard errors: {kind}; {level} intervals of odds ratios: {shown.interval}", "quiet")
+        yield from (Paragraph(_sentence(note)) for note in shown.covariance.notes)
+    elif found.refusal is not None and found.model.proof.certified:
+        yield Paragraph(_sentence(found.refusal), "bad")
 
 
-def _infinite_signs(certificate: Certificate, k: int, against: int | None) -> dict[int, int]:
-    """Columns (p: the constant) whose coefficient is infinite, with the sign (0: either)."""
-    if certificate.separation is None:
-        return {}
-    if against is None:
-        return {i.column: i.sign for i in certificate.separation.infinite}
-    signs: dict[int, int] = {}
-    for i in certificate.separation.infinite:
-        if i.class_index not in (k, against):
-            continue
-        sign = i.sign if i.class_index == k else -i.sign
-        # two infinite coefficients of one sign differ by nobody knows what
-        signs[i.column] = sign if signs.get(i.column, sign) == sign else 0
-    return signs
-
-
-def _meaning(item: Product) -> str:
-    """What e^coefficient is: a factor coded in full tells of each group by itself, any other is a contrast."""
-    contrasts = sum(not full for _, full in item.factors)
-    if contrasts + len(item.numbers) > 1:
-        return "ratio of odds ratios"
-    effect = f"per unit of {item.numbers[0]}" if item.numbers else "odds ratio" if contrasts else "odds"
-    return effect + (" in this group" if len(item.factors) > contrasts else "")
-
-
-# --- goodness -------------------------------------------------------------------------------------------------------
-
-
-def _goodness(model: Model, result: Fit) -> Iterator[Block]:
-    certificate = result.certificate
-    if model.strength > 0.0:
-        yield Paragraph(
-            f"objective {_exact(certificate.objective)}, of the null model {_exact(certificate.null_objective)}"
-        )
+def _goodness(found: Findings) -> Iterator[Block]:
+    """How well the model fits; of a penalised one, what it minimises."""
+    fitted, certificate = found.goodness, found.estimates.fit.certificate
+    if fitted is None:
+        if found.model.strength > 0.0:
+            objective, null = _exact(certificate.objective), _exact(certificate.null_objective)
+            yield Paragraph(f"objective {objective}, of the null model {null}")
         return
-    assert model.schema.outcome is not None
-    kind = model.schema.outcome.kind
-    counted = kind == "counts" and model.weights is None
-    found = likelihood(result, result.problem.weight if counted else None)
-    share = "share explained" if kind == "counts" else "McFadden R²"
-    stopped = " where the iteration stopped" if certificate.exists is False else ""
-    text = f"deviance {found.deviance:.2f}{stopped}, of the null model {found.null_deviance:.2f}"
-    if math.isfinite(found.explained):
-        text += f" ({share} {found.explained:.4f})"
-    if counted or kind in ("binary", "classes"):
-        text += f"; log-likelihood {found.log_likelihood:.3f}"
-    yield Paragraph(text)
+    assert found.model.schema.outcome is not None
+    kind, likelihood = found.model.schema.outcome.kind, fitted.likelihood
+    limit = " in the limit" if isinstance(found.estimates, LimitingEstimates) else ""
+    if kind != "fraction":  # whose log-likelihood has no binomial coefficients
+        values = f"{likelihood.log_likelihood:.3f}{limit}, of the null model {likelihood.null_log_likelihood:.3f}"
+        yield Paragraph(f"log-likelihood {values}{_ratio(found, fitted)}; AIC {fitted.aic:.2f}, BIC {fitted.bic:.2f}")
+    share = "share explained" if kind in ("counts", "fraction") else "McFadden R²"
+    explained = f"; {share} {likelihood.explained:.4f}" if math.isfinite(likelihood.explained) else ""
+    yield Paragraph(
+        f"deviance {likelihood.deviance:.2f}{limit} on {fitted.df_residual:,.10g} df, of the null model "
+        f"{likelihood.null_deviance:.2f} on {fitted.df_null:,.10g} df{explained}"
+    )
+
+
+def _ratio(found: Findings, fitted: Goodness) -> str:
+    """The test of all terms together, where the likelihood is taken at its word."""
+    shown = found.coefficients
+    if shown is None or not shown.covariance.of_the_likelihood or not fitted.df_model:
+        return ""
+    p = probability(fitted.p_value)
+    return f"; likelihood ratio {fitted.likelihood_ratio:.2f} on {fitted.df_model} df, p {p.replace('<', '< ')}"

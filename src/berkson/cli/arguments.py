@@ -1,0 +1,125 @@
+"""The arguments of each command, and what is wrong with them in one line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from berkson.cli.help import CHECK, FIT, PREDICT, WEIGHT_KIND
+from berkson.report.layout import clean
+
+BAD_INPUT = 2  # exit code
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with errors of one line."""
+
+    def __init__(self, command: str, description: str, usage: str) -> None:
+        super().__init__(
+            prog=f"berkson {command}",
+            usage=f"berkson {command} {usage}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self.add_argument("-h", "--help", action="help", help="show this and stop")
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"berkson: {clean(message)}; see {self.prog} --help\n")
+
+    def read(self, argv: Sequence[str]) -> argparse.Namespace:
+        """The arguments, positional ones anywhere; an unknown option is an error that names the nearest."""
+        args, unknown = self.parse_known_intermixed_args(argv)
+        if unknown:
+            kind = "option" if unknown[0].startswith("-") else "argument"
+            known = self._option_string_actions if kind == "option" else ()
+            self.error(f"unknown {kind} '{unknown[0]}'{nearest(unknown[0].partition('=')[0], list(known))}")
+        return args
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """` (did you mean 'fit'?)` where a known word is close, else nothing."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word[:100], known, n=1)
+    return f" (did you mean '{found[0]}'?)" if found else ""
+
+
+def fit_parser() -> _Parser:
+    """The arguments of `berkson fit`."""
+    parser = _Parser("fit", FIT, 'FILE "FORMULA" [options]')
+    add = parser.add_argument
+    add("file", metavar="FILE", help="the table")
+    add("formula", metavar="FORMULA", nargs="?", help="what is explained by what; see above")
+    add("--target", metavar="COLUMN", help="instead of a formula: explain this column by all others")
+    add("--event", metavar="LEVEL", help="the class whose probability is modelled, of two")
+    add("--weights", metavar="COLUMN", help="a weight for each row, such as how often it was seen")
+    add("--weight-kind", choices=("frequency", "precision", "sampling"), default="frequency", help=WEIGHT_KIND)
+    add("--reference", metavar="CLASS", help="of more classes, the one that others are compared with")
+    add("--offset", metavar="COLUMN", help="a known part of the log-odds")
+    add("--robust", metavar="KIND", help="standard errors HC0 to HC3, robust; with --cluster CR0, CR1, CR1S, CR2")
+    add("--cluster", metavar="COLUMN", action="append", default=[], help="which rows belong together; twice: two ways")
+    add("--level", type=_share, default=0.95, help="of intervals (default 0.95)")
+    add("--strength", type=_not_negative, default=0.0, help="of a ridge penalty, strength/2 |coef|^2 (default 0: none)")
+    add("--missing", choices=("drop", "error"), default="drop", help="rows with a missing value (default: drop)")
+    add("--na", metavar="TEXT", action="append", default=[], help="a text that means missing, besides the usual")
+    add("--tol", type=_share, default=1e-8, help="certified distance to the optimum, relative (default 1e-8)")
+    add("--max-iter", type=_positive, default=100, help="iterations (default 100)")
+    add("--save", metavar="PATH", help="the model (default: FILE's name with .model.json, in the current directory)")
+    add("--no-save", action="store_true", help="save no model")
+    add("--json", action="store_true", help="print the model and its statistics as JSON instead of the report")
+    add("--quiet", action="store_true", help="print nothing but problems")
+    return parser
+
+
+def predict_parser() -> _Parser:
+    """The arguments of `berkson predict`."""
+    parser = _Parser("predict", PREDICT, "MODEL FILE [options]")
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="written by berkson fit")
+    add("file", metavar="FILE", help="the table")
+    add("--output", metavar="PATH", help="write here instead of standard output")
+    add("--kind", choices=("probability", "class", "link"), default="probability", help="(default: probability)")
+    add("--na", metavar="TEXT", action="append", default=[], help="a text that means missing, besides the usual")
+    return parser
+
+
+def check_parser() -> _Parser:
+    """The arguments of `berkson check`."""
+    parser = _Parser("check", CHECK, "MODEL FILE [options]")
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="written by berkson fit")
+    add("file", metavar="FILE", help="the table")
+    add("--tol", type=_share, help="distance to the optimum to certify, relative (default: that of the fit)")
+    add("--na", metavar="TEXT", action="append", default=[], help="a text that means missing, besides the usual")
+    add("--quiet", action="store_true", help="print nothing but problems")
+    return parser
+
+
+def _real(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number") from None
+
+
+def _not_negative(text: str) -> float:
+    value = _real(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number >= 0")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _real(text)
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1 to 999999999")
+    return int(text)

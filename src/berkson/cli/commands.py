@@ -1,0 +1,231 @@
+"""The command `berkson`: fit a table, predict with the model, check it against data again.
+
+Nothing heavier than argparse is imported before it is known what to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from berkson.cli.arguments import BAD_INPUT, check_parser, fit_parser, nearest, predict_parser
+from berkson.cli.help import USAGE
+from berkson.report.layout import clean, show
+from berkson.report.progress import stage
+
+if TYPE_CHECKING:
+    from berkson.formula import Formula
+    from berkson.table import Table
+
+OK, NOT_CERTIFIED, INTERRUPTED, PIPE_CLOSED = 0, 1, 130, 141
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+def _fit(argv: Sequence[str]) -> int:
+    parser = fit_parser()
+    args = parser.read(argv)
+    if (args.formula is None) == (args.target is None):
+        parser.error("give a formula or --target, one of them")
+    from berkson.formula import parse
+    from berkson.formula.syntax import Name
+    from berkson.logistic import logit
+    from berkson.model_file import save, to_dict
+
+    formula = parse(args.formula if args.target is None else f"{Name(args.target)} ~ .")
+    path = None if args.no_save else _writable(args.save or _default_path(args.file))
+    table = _read(args, _columns(formula, args))
+    with stage(f"fitting {formula.response}", args.quiet), _told_in_the_report():
+        fit = logit(
+            formula,
+            table,
+            event=args.event,
+            reference=args.reference,
+            weights=args.weights,
+            weight_kind=args.weight_kind,
+            offset=args.offset,
+            missing="drop" if args.missing == "drop" else "raise",
+            covariance=args.robust,
+            cluster=args.cluster or None,
+            level=args.level,
+            strength=args.strength,
+            tol=args.tol,
+            max_iterations=args.max_iter,
+        )
+        found = fit.findings()
+    if args.json:
+        from berkson.report.record import record
+
+        data = {**to_dict(fit.model), **record(found)}
+        print(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
+    elif not args.quiet:
+        from berkson.report.summary import summary
+
+        show(summary(found), sys.stdout)
+    if path is not None:
+        save(fit.model, path)
+        if not args.json and not args.quiet:
+            print(f"Model saved as {clean(path)}")
+    proof = fit.model.proof
+    return _verdict(proof.certified, proof.status, args.quiet or args.json)
+
+
+@contextmanager
+def _told_in_the_report() -> Iterator[None]:
+    """Without the warnings whose sentences the report has."""
+    import warnings
+
+    from berkson.notices import RankWarning, SeparationWarning
+
+    with warnings.catch_warnings():
+        for told in (RankWarning, SeparationWarning):
+            warnings.simplefilter("ignore", told)
+        yield
+
+
+def _predict(argv: Sequence[str]) -> int:
+    args = predict_parser().read(argv)
+    from berkson.model_file import load, replacing
+    from berkson.report.predictions import predict
+
+    output = None if args.output is None else _writable(args.output)
+    model = load(args.model)
+    table = _read(args, model.predictors)
+    with stage(f"predicting {len(model.schema.names)} columns"):
+        found = predict(model, table, args.kind)
+    if not model.proof.certified:
+        _say(f"note: the model is not certified ({model.proof.status})")
+    if output is None:
+        found.write(sys.stdout)
+    else:
+        with replacing(output) as file:
+            found.write(file)
+    if found.empty:
+        _say(f"note: {found.empty:,} of {table.n_rows:,} rows have a missing value, and an empty prediction")
+    return OK
+
+
+def _check(argv: Sequence[str]) -> int:
+    args = check_parser().read(argv)
+    from berkson.model import proof_of
+    from berkson.model_file import load
+    from berkson.report.summary import check_report
+
+    model = load(args.model)
+    table = _read(args, model.columns)
+    with stage("checking", args.quiet):
+        certificate, problem, rows = model.certificate(table, args.tol or model.proof.tol)
+    proof = proof_of(certificate, problem)
+    if not args.quiet:
+        show(check_report(model, proof, rows, table.source), sys.stdout)
+    return _verdict(proof.certified, proof.status, args.quiet)
+
+
+def _verdict(certified: bool, status: str, unseen: bool) -> int:
+    """The exit code; where no report was printed, or not to a terminal, what is wrong goes to standard error too."""
+    if not certified and (unseen or not sys.stdout.isatty()):
+        _say(status)
+    return OK if certified else NOT_CERTIFIED
+
+
+def _read(args: argparse.Namespace, columns: Sequence[str] | None) -> Table:
+    from berkson.read import MISSING, read_table
+
+    with stage(f"reading {args.file}", getattr(args, "quiet", False)) as progress:
+        return read_table(args.file, columns, missing=MISSING | set(args.na), progress=progress)
+
+
+def _columns(formula: Formula, args: argparse.Namespace) -> list[str] | None:
+    """The columns that a fit needs; None for all."""
+    from berkson.formula.syntax import has_dot
+
+    if has_dot(formula.right):
+        return None
+    response = () if formula.response is None else formula.response.columns
+    return [*response, *formula.columns, *args.cluster, *(name for name in (args.weights, args.offset) if name)]
+
+
+def _default_path(file: str) -> str:
+    return Path(Path(file).name.removesuffix(".gz")).stem + ".model.json"
+
+
+def _writable(path: str) -> str:
+    """The path of a file to be written, looked at before any work is done."""
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a directory; name a file in it")
+    if not Path(path).parent.is_dir():
+        raise ValueError(f"there is no directory {Path(path).parent}; make it first")
+    return path
+
+
+def _say(sentence: str) -> None:
+    print(f"berkson: {clean(sentence)}", file=sys.stderr)
+
+
+# --- entry ----------------------------------------------------------------------------------------------------------
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"fit": _fit, "predict": _predict, "check": _check}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; see `berkson --help`."""
+    argv = sys.argv[1:] if argv is None else argv
+    for closed in [name for name in ("stdout", "stderr") if getattr(sys, name) is None]:
+        setattr(sys, closed, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+    try:
+        code = _dispatch(argv)
+        sys.stdout.flush()
+        return code
+    except SystemExit as stop:  # of argparse
+        return stop.code if isinstance(stop.code, int) else OK
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # what is still in the buffer would fail again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except OSError as error:
+        _say(f"{error.filename or 'standard output'} cannot be written: {error.strerror or error}")
+    except MemoryError:
+        _say("there is not enough memory for this table")
+    except ValueError as error:
+        _say(str(error))
+    return BAD_INPUT
+
+
+def _dispatch(argv: Sequence[str]) -> int:
+    if not argv:
+        print(USAGE, end="", file=sys.stderr)
+        return BAD_INPUT
+    command, rest = argv[0], argv[1:]
+    if command in _COMMANDS:
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".* encountered in ")  # of NumPy: the certificate is what counts
+            warnings.showwarning = _show_warning
+            return _COMMANDS[command](rest)
+    if command in ("-h", "--help", "help"):
+        print(USAGE, end="")
+    elif command == "--version":
+        from importlib.metadata import version
+
+        print(f"berkson {version('berkson')}")
+    else:
+        kind = "option" if command.startswith("-") else "command"
+        known = ["--help", "--version"] if kind == "option" else list(_COMMANDS)
+        _say(f"unknown {kind} '{command}'{nearest(command, known)}; see berkson --help")
+        return BAD_INPUT
+    return OK
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    _say(f"note: {message}")

@@ -1,0 +1,94 @@
+"""What the command says of itself."""
+
+from __future__ import annotations
+
+EXIT_CODES = """\
+exit codes
+  0    done, and the optimum is certified
+  1    the fit is not certified, or no finite optimum exists (the report says why; the model is marked)
+  2    bad input: one sentence on standard error, and nothing is written
+  130  interrupted; 141 the reader of a pipe went away
+"""
+
+GRAMMAR = """\
+formulas
+  y ~ a + b             y explained by columns a and b; text, true/false and categories become levels
+  y ~ .                 by all other columns;  y ~ . - id  without one of them
+  C(g)                  a column of numbers taken as categories;  C(g, ref="b")  compares with level b
+  a:b    a*b            interaction;  a + b + a:b
+  (a + b + c)^2         all of them and their pairs
+  0 +    - 1            no intercept
+  I(a*b + 2)  log(x)    arithmetic, and log log2 log10 log1p exp expm1 sqrt abs sin cos tan
+  `a name`              a column whose name is not a plain word
+  successes / trials    on the left: counts;  cbind(successes, failures)  likewise
+"""
+
+FILES = """\
+files
+  CSV or TSV (comma, semicolon or tab; UTF-8; .gz too) whose first line names the columns, or Parquet.
+  Empty cells, NA, N/A, NaN, nan, null and NULL are missing; --na adds others, such as --na '?'.
+"""
+
+USAGE = f"""\
+usage: berkson COMMAND ...
+
+Logistic regression, binary and multinomial, with a proof of the optimum.
+
+commands
+  fit FILE FORMULA      fit a model, print it, and save it as JSON
+  predict MODEL FILE    predictions of a saved model for new rows, as CSV
+  check MODEL FILE      prove (or not) that a saved model is the optimum on these data
+
+examples
+  berkson fit births.csv "low ~ age + lwt + C(race) + smoke"
+  berkson fit births.csv --target low --event 1 --save all.json
+  berkson predict births.model.json new.csv --output predictions.csv
+  berkson check births.model.json births.csv
+
+Each command has its own --help: berkson fit --help teaches formulas.  berkson --version
+
+{EXIT_CODES}"""
+
+FIT = f"""\
+Fit a logistic regression by maximum likelihood (or with a ridge) and certify its optimum.
+
+Two classes: the probability of the event, by default the last level, true, or the larger number.  More classes:
+multinomial (softmax).  Rows with a missing value are dropped, and the report says how many and why.
+
+{GRAMMAR}
+examples
+  berkson fit births.csv "low ~ age + lwt + C(race) + smoke"
+  berkson fit titanic.csv "survived ~ sex * age + class" --event yes
+  berkson fit menarche.csv "Menarche / Total ~ Age"
+  berkson fit housing.csv "Sat ~ Infl + Type" --weights Freq --reference Medium --save housing.json
+  berkson fit births.csv "low ~ age + smoke" --robust HC1 --level 0.9
+
+{FILES}
+{EXIT_CODES}"""
+
+WEIGHT_KIND = "a weight of w means w rows, w times in the log-likelihood, or w of a population (default: frequency)"
+
+PREDICT = f"""\
+Predict for every row of a table with a saved model; CSV, one line a row, in the order of the table.
+
+Columns are found by name; their order is free and others are ignored.  A row with a missing value gets an empty
+prediction, and a note on standard error counts them.  A level that the model has not seen is an error.
+
+examples
+  berkson predict births.model.json new.csv
+  berkson predict births.model.json new.csv --kind class --output classes.csv
+
+{FILES}
+{EXIT_CODES}"""
+
+CHECK = f"""\
+Certify a saved model against a table: the coefficients are evaluated on it, nothing is fitted.
+
+On the data of the fit this proves the fit again; on other data it tells whether the same coefficients are the optimum
+there.  Exit code 0 where the optimum is certified, 1 where it is not.
+
+example
+  berkson check births.model.json births.csv
+
+{FILES}
+{EXIT_CODES}"""

@@ -1,0 +1,74 @@
+"""How well a model fits: likelihoods with their degrees of freedom, information criteria, the test of all terms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from berkson.inference.estimates import Estimates
+from berkson.inference.likelihood import Likelihood
+
+
+@dataclass(frozen=True)
+class Goodness:
+    """likelihood  log-likelihoods and deviances
+    n_obs       observations: rows of positive weight, or the sum of frequency weights; a group of trials is one
+    parameters  estimated, aliased ones apart; `intercepts` of them are those of the null model
+    equations   K - 1
+    """
+
+    likelihood: Likelihood
+    n_obs: float
+    parameters: int
+    intercepts: int
+    equations: int
+
+    @property
+    def aic(self) -> float:
+        """-2 log-likelihood + 2 parameters."""
+        return -2.0 * self.likelihood.log_likelihood + 2.0 * self.parameters
+
+    @property
+    def bic(self) -> float:
+        """-2 log-likelihood + log(n_obs) parameters."""
+        return -2.0 * self.likelihood.log_likelihood + math.log(self.n_obs) * self.parameters
+
+    @property
+    def df_model(self) -> int:
+        """Parameters beyond those of the null model."""
+        return self.parameters - self.intercepts
+
+    @property
+    def df_residual(self) -> float:
+        """Degrees of freedom of the deviance: (K - 1) n_obs - parameters."""
+        return self.equations * self.n_obs - self.parameters
+
+    @property
+    def df_null(self) -> float:
+        """Degrees of freedom of the null deviance."""
+        return self.equations * self.n_obs - self.intercepts
+
+    @property
+    def likelihood_ratio(self) -> float:
+        """2 (log-likelihood - null log-likelihood): chi-squared on `df_model` degrees of freedom where no column has an
+        effect."""
+        return 2.0 * (self.likelihood.log_likelihood - self.likelihood.null_log_likelihood)
+
+    @property
+    def p_value(self) -> float:
+        """Of the likelihood ratio; NaN of a model without columns."""
+        from scipy.special import chdtrc  # type: ignore[import-untyped]
+
+        return float(chdtrc(self.df_model, max(0.0, self.likelihood_ratio))) if self.df_model else math.nan
+
+
+def goodness(estimates: Estimates, likelihood: Likelihood) -> Goodness:
+    """The record of estimates with their likelihood."""
+    equations = len(estimates.equations)
+    return Goodness(
+        likelihood,
+        estimates.n_obs,
+        estimates.rows.coordinates.size,
+        equations * estimates.problem.intercept,
+        equations,
+    )

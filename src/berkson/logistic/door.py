@@ -1,0 +1,139 @@
+"""`logit`: from what the caller has to a fit with inference."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from berkson.fit import Fit, fit
+from berkson.formula import Formula
+from berkson.inference.estimates import Estimates, StatisticsError, WeightKind
+from berkson.logistic.frames import frames_of
+from berkson.logistic.inputs import Arrays, Options, clusters_by, read_arrays, read_formula, trials_of
+from berkson.logistic.result import LogitFit
+from berkson.model import Prepared, classes_of
+from berkson.notices import RankWarning, SeparationWarning
+from berkson.problem import InputError
+from berkson.table import listing, number_text, quoted, suggestion
+
+
+def logit(
+    formula: Any,
+    data: Any,
+    *,
+    event: object | None = None,
+    reference: object | None = None,
+    weights: Any = None,
+    weight_kind: WeightKind = "frequency",
+    offset: Any = None,
+    intercept: bool = True,
+    missing: Literal["drop", "raise"] = "drop",
+    covariance: str | None = None,
+    cluster: Any = None,
+    level: float = 0.95,
+    strength: float = 0.0,
+    tol: float = 1e-8,
+    max_iterations: int = 100,
+) -> LogitFit:
+    """Logistic regression by maximum likelihood, with inference: `logit("y ~ a + C(g)", data)` or `logit(y, X)`.
+
+        log P(event) / P(no event) = intercept + x . coef + offset
+
+    and, for a response of K > 2 classes, one such equation for each class against the reference class.
+
+    formula, data   a formula and a table (pandas, polars, pyarrow, a dict of arrays); or y and X, an array or a table
+                    of numbers, read as it lies.  y holds labels, booleans, shares in [0, 1], or, as two columns,
+                    successes and failures.
+    event           of two classes, the one whose probability is modelled: by default the last level, true, the larger
+    reference       of more classes, the one that others are compared with: by default the first
+    weights         name of a column, or values
+    weight_kind     what a weight w of a row means.  "frequency": w rows like it were seen; a whole number.
+                    "precision": one row whose log-likelihood counts w times, R's `weights`.  "sampling": it stands for
+                    w rows of a population.
+    offset          a known part of the log-odds: name of a column, or values
+    intercept       of arrays; in a formula write `+ 0` for none
+    missing         "drop": rows that lack a value are left out, and counted in the summary; "raise"
+    covariance      of the estimates: "model", "HC0" to "HC3", "robust", "CR0", "CR1", "CR1S", "CR2"; by default that of
+                    the model, with clusters CR1, and with sampling weights robust
+    cluster         which rows belong together: name of a column (or two, in a list), or values
+    level           of intervals
+    strength        of a ridge penalty, strength / 2 |coef|^2; such a fit has estimates, but no standard errors
+    tol             proved distance of the log-likelihood to its maximum, relative to the null model's
+
+    Raises ValueError (FormulaError, InputError, StatisticsError), one sentence, for what cannot be fitted.  Warns of
+    estimates that are infinite (SeparationWarning) and of columns that are combinations of others (RankWarning).
+
+    >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+    >>> round(fit.params["dose"], 4), round(fit.bse["dose"], 4)
+    (0.9563, 0.7173)
+    """
+    if missing not in ("drop", "raise"):
+        raise ValueError(f"missing={missing!r} is neither 'drop' nor 'raise'")
+    if weight_kind not in get_args(WeightKind):
+        raise ValueError(f"weight_kind={weight_kind!r} is none of {listing(get_args(WeightKind))}")
+    options = Options(event, weights, offset, missing == "drop", strength, intercept)
+    if isinstance(formula, str | Formula):
+        prepared = read_formula(formula, data, options)
+        _refuse_fractions(prepared, weight_kind)
+        result = fit(prepared.problem, tol=tol, max_iterations=max_iterations)
+        frames = frames_of(data)
+    else:
+        prepared, result = _fit_arrays(read_arrays(formula, data, options), weight_kind, tol, max_iterations)
+        frames = frames_of(data, formula)
+    estimates = Estimates(result, _class_number(reference, prepared), weight_kind, trials_of(prepared))
+    _warn(result)
+    return LogitFit(prepared, estimates, frames, level, covariance, clusters_by(cluster, prepared))
+
+
+def _fit_arrays(
+    given: Arrays | Prepared, weight_kind: WeightKind, tol: float, max_iterations: int
+) -> tuple[Prepared, Fit]:
+    """X is not looked at for missing values beforehand: the engine stumbles over them where there are any."""
+    prepared = given.prepared if isinstance(given, Arrays) else given
+    _refuse_fractions(prepared, weight_kind)
+    try:
+        return prepared, fit(prepared.problem, tol=tol, max_iterations=max_iterations)
+    except InputError:
+        if isinstance(given, Prepared) or not given.has_missing:
+            raise
+    prepared = given.dropping()
+    return prepared, fit(prepared.problem, tol=tol, max_iterations=max_iterations)
+
+
+def _refuse_fractions(prepared: Prepared, kind: WeightKind) -> None:
+    if prepared.weights is None or kind != "frequency":
+        return
+    weight = prepared.table[prepared.weights].as_number().values
+    broken = np.isfinite(weight) & (weight != np.floor(weight))
+    if broken.any():
+        row = int(np.argmax(broken))
+        raise StatisticsError(
+            f"the weights {quoted(prepared.weights)} hold {weight[row]:g} in row {row + 1}, and a frequency is a whole "
+            "number: say weight_kind='sampling' (a row stands for so many of a population) or 'precision' (its "
+            "log-likelihood counts so much)"
+        )
+
+
+def _class_number(reference: object | None, prepared: Prepared) -> int:
+    if reference is None:
+        return 0
+    classes = classes_of(prepared.schema)
+    if len(classes) == 2:
+        raise ValueError("reference= is for more than two classes; of two, event= chooses the one that is modelled")
+    text = number_text(reference) if isinstance(reference, (int, float, np.number)) else str(reference)
+    if text not in classes:
+        raise ValueError(
+            f"reference={text!r} is no class{suggestion(text, classes)}; the classes: {listing(classes, 20)}"
+        )
+    return classes.index(text)
+
+
+def _warn(result: Fit) -> None:
+    certificate, problem = result.certificate, result.problem
+    if certificate.separation is not None:
+        warnings.warn(certificate.separation.sentence(problem), SeparationWarning, stacklevel=3)
+    about_rank = certificate.rank.sentence(problem)
+    if about_rank is not None:
+        warnings.warn(about_rank, RankWarning, stacklevel=3)
