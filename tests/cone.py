@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import combinations
+
 import numpy as np
 from scipy.optimize import linprog
 
@@ -71,3 +74,45 @@ def verify_direction(problem, found):
     assert (A @ d).max() > 1e-9
     if len(E):
         assert np.abs(E @ d).max() <= 1e-12 * size
+
+
+def separates_exactly(problem):
+    """Whether two classes are separated, in rational arithmetic: an edge of the cone lies on q - 1 independent
+    constraints, and all choices of them are tried.  For few rows and columns of full rank."""
+    A = [
+        [Fraction(float(a)) * (1 if code else -1) for a in row]
+        for row, code in zip(_raw(problem), problem.y, strict=True)
+    ]
+    for chosen in combinations(A, len(A[0]) - 1):
+        edge = _null_vector([list(row) for row in chosen])
+        if edge is not None:
+            margins = [sum(a * b for a, b in zip(row, edge, strict=True)) for row in A]
+            if max(margins) * min(margins) >= 0 and any(margins):
+                return True
+    return False
+
+
+def _raw(problem):
+    return np.column_stack([problem.X, np.ones(len(problem.X))]) if problem.intercept else problem.X
+
+
+def _null_vector(rows):
+    """The vector orthogonal to q - 1 independent rows; None where they are dependent."""
+    q, pivots = len(rows[0]), []
+    for row in range(len(rows)):
+        found = next(((i, c) for c in range(q) for i in range(row, len(rows)) if rows[i][c] != 0), None)
+        if found is None:
+            return None
+        i, c = found
+        rows[row], rows[i] = rows[i], rows[row]
+        rows[row] = [a / rows[row][c] for a in rows[row]]
+        rows = [
+            r if k == row else [a - r[c] * b for a, b in zip(r, rows[row], strict=True)] for k, r in enumerate(rows)
+        ]
+        pivots.append(c)
+    free = next(c for c in range(q) if c not in pivots)
+    vector = [Fraction(0)] * q
+    vector[free] = Fraction(1)
+    for row, c in enumerate(pivots):
+        vector[c] = -rows[row][free]
+    return vector

@@ -7,12 +7,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from cone import constraints, farthest, overlaps, separated_rows, verify_direction
+from cone import constraints, farthest, overlaps, separated_rows, separates_exactly, verify_direction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from berkson import recession
 from berkson.fit import fit
 from berkson.problem import Problem
+from berkson.recession import UndecidedError
 from berkson.separation import Infinite, find_separation
 
 
@@ -138,6 +140,101 @@ def test_heavy_tails_and_separable_and_overlapping_tables(seed):
     found = find_separation(problem, None)
     assert (found is None) == overlaps(problem)
     assert fit(problem).certificate.exists is (found is None)
+
+
+# --- cells far out --------------------------------------------------------------------------------------------------
+
+
+def test_cells_far_out_never_make_a_separation_that_is_none():
+    """Cells of 1e3 to 1e19 among small ones, decided in rational arithmetic: no false verdict, and few given up."""
+    decided = separated = 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        n, p = int(rng.integers(5, 9)), int(rng.integers(1, 4))
+        X = rng.normal(size=(n, p)) if seed % 2 else rng.integers(-2, 3, (n, p)).astype(float)
+        y = codes(np.append([0, 1], rng.integers(0, 2, n - 2)))
+        for _ in range(int(rng.integers(1, 4))):
+            X[rng.integers(n), rng.integers(p)] = rng.choice([-1, 1]) * 10.0 ** rng.integers(3, 20)
+        problem = Problem(X, y)
+        whole = np.column_stack([X, np.ones(n)])
+        if np.linalg.matrix_rank(whole / np.abs(whole).max(axis=0)) <= p:
+            continue
+        try:
+            found = find_separation(problem, None)
+        except UndecidedError:
+            continue
+        if found is not None:
+            assert separates_exactly(problem)
+        decided += (found is not None) == separates_exactly(problem)
+        separated += found is not None
+    assert decided > 100
+    assert separated > 30
+
+
+@pytest.mark.parametrize("value", [1e6, 1e12, 1e15, 1e20, 1e100])
+def test_one_cell_far_out_is_no_separation(value):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 3)), codes(rng.random(200) < 0.5)
+    X[5, 1], y[5] = value, 1
+    certificate = fit(Problem(X, y)).certificate
+    assert certificate.separation is None
+    assert certificate.exists is not False
+    if not certificate.certified:
+        assert f"column 'x1' holds {value:g}, far from its other values" in certificate.status
+
+
+# --- many classes ---------------------------------------------------------------------------------------------------
+
+
+def leaves_none_worse_off(problem, found):
+    eta = problem.X @ found.direction[:-1] + found.direction[-1]
+    margins = np.take_along_axis(eta, problem.y[:, None].astype(int), axis=1) - eta
+    return margins.min() > -1e-9 * np.abs(eta).max() and margins.max() > 1e-6 * np.abs(eta).max()
+
+
+@pytest.mark.parametrize("classes", [40, 130])
+def test_many_classes_of_two_rows(classes):
+    rng = np.random.default_rng(0)
+    problem = Problem(rng.normal(size=(2 * classes, 4)), np.repeat(np.arange(classes), 2).astype(np.int32), classes)
+    found = find_separation(problem, None)
+    assert found.kind == "quasi-complete"
+    assert leaves_none_worse_off(problem, found)
+    assert found.exhaustive == (classes == 40)
+    assert ("there may be more" in found.sentence(problem)) == (classes == 130)
+
+
+def test_interior_points_decide_as_vertices_do(monkeypatch):
+    rng = np.random.default_rng(1)
+    X, verdicts = rng.normal(size=(60, 3)), []
+    for labels in (rng.integers(0, 5, 60), np.where(X[:, 0] > 1, 4, rng.integers(0, 4, 60))):
+        problem = Problem(X, codes(labels), 5)
+        plain = find_separation(problem, None)
+        monkeypatch.setattr(recession, "LARGE", 1)
+        monkeypatch.setattr(recession, "_classes_from_the_rest", lambda labelled, _: np.zeros(labelled.unknowns))
+        monkeypatch.setattr(recession, "DENSE_ENOUGH", 1)
+        other = find_separation(problem, None)
+        monkeypatch.undo()
+        verdicts.append(plain is None)
+        assert (other is None) == (plain is None)
+        if plain is not None:
+            assert (other.kind, other.separated_rows) == (plain.kind, plain.separated_rows)
+    assert verdicts == [True, False]
+
+
+@pytest.mark.parametrize(("limit", "why"), [("CELLS", "too large"), ("SECONDS", "took longer than")])
+def test_a_question_that_is_given_up_is_said_to_be_open(monkeypatch, limit, why):
+    X = np.random.default_rng(2).normal(size=(40, 2))
+    problem = Problem(X, codes(X[:, 0] > 0))
+    monkeypatch.setattr(recession, limit, 0)
+    with pytest.raises(UndecidedError, match=why):
+        find_separation(problem, None)
+    certificate = fit(problem).certificate
+    assert certificate.exists is None
+    assert not certificate.certified
+    assert f"whether a finite optimum exists was not decided, for the linear programmes for it {why}" in (
+        certificate.status.replace("would be ", "")
+    )
+    assert "a penalty (strength > 0, a finite C)" in certificate.status
 
 
 # --- many rows ------------------------------------------------------------------------------------------------------

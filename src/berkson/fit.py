@@ -18,6 +18,7 @@ from berkson.design.dense import Dense
 from berkson.penalty import Ridge
 from berkson.problem import InputError, Problem, check, locate_non_finite
 from berkson.rank import Rank, examine, full_rank
+from berkson.recession import UndecidedError
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import InMemory, NonFiniteError, threads_for
 from berkson.rows.questions import NullGram
@@ -26,14 +27,15 @@ from berkson.solvers.choose import choose
 from berkson.solvers.newton import Solution
 from berkson.solvers.run import Work, run, run_one
 from berkson.solvers.solve import Task, judge, solve
+from berkson.standardise import location
 
 F64 = npt.NDArray[np.float64]
 
 WIDE = 2000  # columns up to which a table with fewer rows gets its aliases named
 MOMENT_CELLS = 5_000_000  # cells from which centres and scales are taken: they only condition, they change no answer
-FEW_ROWS, OUTLYING = 64, 1e4  # rows that show a column's bulk, and how far beyond it its range has to be
 POLISH = 1e-24  # of the null objective: where exact Newton stops when its passes cost nothing
 DOUBTFUL = 15  # iterations without a proof of existence after which a programme for separation is worth its time
+FAR = 1e8  # spreads from a column's centre: a value out there is named where a fit fails
 PRECISION = 2.2e-16  # of double precision: no smaller distance is claimed in words
 STANDARD_ERROR_GAP = 5e-13  # delta^2 / 2 at delta = 1e-6 standard errors: the aim of an unpenalised fit at tol = 1e-8
 
@@ -120,17 +122,19 @@ def fit(
             rows, rank = _prepare(problem, work)
             task = _task(problem, rows, totals, null, tol, max_iterations, start)
             stop, proof = run(solve(task), rows, work)
-        separation = None
+        verdict = _Verdict()
         if task.watch_separation and not proof.gap <= task.target:
             if not proof.proves_existence and (stop.reason != "limit" or stop.iterations >= DOUBTFUL):
-                separation = find_separation(problem, rows.coordinates.kept)
-            if separation is None and stop.reason in ("slow", "separated"):
+                verdict = _look_for_separation(problem, rows)
+            if verdict.separation is None and stop.reason in ("slow", "separated"):
                 rest = task.resumed(stop, max_iterations - stop.iterations, task.aim, watch_separation=False)
                 stop, proof = run(solve(replace(rest, spent=stop.iterations)), rows, work)
+        elif stop.reason != "limit" and not proof.gap <= tol * null:
+            verdict = _look_for_separation(problem, rows)
     except NonFiniteError:
         raise locate_non_finite(problem) from None
     coef, intercept = rows.coordinates.original(stop.theta)
-    certificate = _certificate(task, stop, proof, separation, rank, work)
+    certificate = _certificate(problem, rows, task, stop, proof, verdict, rank, work)
     info = Info(
         task.choice.solver,
         task.choice.why,
@@ -155,18 +159,47 @@ def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -
         raise InputError(
             f"coef {coef.shape} and intercept {intercept.shape} do not fit the problem: give {shape} and {(outputs,)}"
         )
+    _refuse_non_finite(problem, coef, intercept)
     work = Work()
     try:
         with one_thread(problem.unknowns):
             rows, rank = _prepare(problem, work)
             task = _task(problem, rows, totals, problem.null_objective(totals), tol, 0, (coef, intercept))
             stop, proof = run(judge(task), rows, work)
-        separation = None
+        verdict = _Verdict()
         if task.watch_separation and not proof.proves_existence:
-            separation = find_separation(problem, rows.coordinates.kept)
+            verdict = _look_for_separation(problem, rows)
     except NonFiniteError:
         raise locate_non_finite(problem) from None
-    return _certificate(task, stop, proof, separation, rank, work)
+    return _certificate(problem, rows, task, stop, proof, verdict, rank, work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What a search for separation said, or why it could not say."""
+
+    separation: Separation | None = None
+    undecided: str = ""
+
+
+def _look_for_separation(problem: Problem, rows: InMemory) -> _Verdict:
+    try:
+        return _Verdict(find_separation(problem, rows.coordinates.kept))
+    except UndecidedError as error:
+        return _Verdict(undecided=str(error))
+
+
+def _refuse_non_finite(problem: Problem, coef: F64, intercept: F64) -> None:
+    """InputError that names the first coefficient that is no finite number."""
+    wrong = np.argwhere(~np.isfinite(np.column_stack([coef, intercept])))
+    if len(wrong):
+        k, j = map(int, wrong[0])
+        value = intercept[k] if j == coef.shape[1] else coef[k, j]
+        of_class = "" if problem.n_classes == 2 else f" of class {problem.class_name(k)!r}"
+        raise InputError(
+            f"the coefficient of {problem.column(j)!r}{of_class} is {value:g}, which nothing can be proved of: "
+            "give finite coefficients"
+        )
 
 
 def _task(
@@ -224,46 +257,20 @@ def _null_coef(problem: Problem, p: int, share: F64) -> F64:
 
 
 def _standardise(problem: Problem) -> InMemory:
-    """Rows whose columns are centred (where there is an intercept to take it up) and divided by their standard
-    deviation (else by their root mean square): of evenly spaced rows where they are many, since it only conditions."""
-    design, weight = Dense(problem.X), problem.weight
+    """Rows whose columns are centred (where there is an intercept to take it up) and divided by their spread: of evenly
+    spaced rows where they are many, since it only conditions."""
+    design = Dense(problem.X)
     n, p = design.shape
-    step = max(1, n * p // MOMENT_CELLS)
-    seen = None if weight is None else weight[::step]
-    if step > 1 and seen is not None and not seen.any():
-        step, seen = 1, weight
-    _, mean, variance, low, high = _moments(design.run_of(slice(None, None, step)), seen)
-    if step > 1 and not (variance > 0).all():
-        _, mean, variance, low, high = _moments(design, weight)
-    if problem.intercept:
-        mean, variance = _despite_outliers(design, mean, variance, low, high)
-    center = mean if problem.intercept else np.zeros(p)
-    spread = variance if problem.intercept else variance + mean * mean
+    every = max(1, n * p // MOMENT_CELLS)
+    center, spread, constant = location(design, problem.weight, intercept=problem.intercept, every=every)
     if not np.isfinite(spread).all():
         raise NonFiniteError
     scale = np.ones(p + 1)
     least = 1e-300 * problem.strength  # else the ridge on the scaled column, strength / spread, would overflow
-    scale[:p] = np.where((spread > least) & (high > low if problem.intercept else True), np.sqrt(spread), 1.0)
+    scale[:p] = np.where((spread > least) & ~(constant & problem.intercept), np.sqrt(spread), 1.0)
     kept = None if problem.intercept else np.arange(p)
     coordinates = Coordinates(center, scale if kept is None else scale[kept], kept, problem.loss.basis)
-    return InMemory(design, problem.y, weight, problem.offset, problem.loss, coordinates)
-
-
-def _despite_outliers(design: Dense, mean: F64, variance: F64, low: F64, high: F64) -> tuple[F64, F64]:
-    """Centre and spread of the bulk of a column that a few far values dominate: counted from their mean, the bulk would
-    be one and the same number."""
-    few = np.sort(design.evenly_spaced(FEW_ROWS), axis=0)
-    bulk = few[3 * len(few) // 4] - few[len(few) // 4]
-    far = np.flatnonzero((bulk > 0) & ((high - low) > OUTLYING * bulk) & np.isfinite(variance))
-    if len(far) == 0:
-        return mean, variance
-    mean, variance = mean.copy(), variance.copy()
-    mean[far], variance[far] = few[len(few) // 2, far], (0.75 * bulk[far]) ** 2  # as of a normal column
-    return mean, variance
-
-
-def _moments(design: Dense, weight: F64 | None) -> tuple[float, F64, F64, F64, F64]:
-    return design.moments(None, weight, threads_for(design.shape[0] * design.shape[1]))
+    return InMemory(design, problem.y, problem.weight, problem.offset, problem.loss, coordinates)
 
 
 def _prepare(problem: Problem, work: Work) -> tuple[InMemory, Rank]:
@@ -304,26 +311,37 @@ def _full_rank_rows(problem: Problem, rows: InMemory, work: Work) -> tuple[InMem
 
 
 def _certificate(
+    problem: Problem,
+    rows: InMemory,
     task: Task,
     stop: Solution,
     proof: Bound,
-    separation: Separation | None,
+    verdict: _Verdict,
     rank: Rank,
     work: Work,
 ) -> Certificate:
     # under a ridge the only free coordinates are intercepts, finite as every class has weight
     exists: bool | None = True if not task.penalty.is_zero or proof.proves_existence else None
-    gap = proof.gap
+    gap, distance = proof.gap, proof.distance
+    separation = verdict.separation if task.penalty.is_zero else None
     if separation is not None:
-        exists, gap = False, math.inf
+        exists, gap, distance = False, math.inf, math.inf
     certified = gap <= task.tol * task.null
-    relative = gap / task.null
+    if separation is not None:
+        status = f"no finite optimum: the data are separated ({separation.kind})"
+    elif certified:
+        status = (
+            f"optimum certified: the objective is within {max(gap / task.null, PRECISION):.1g} of its least possible "
+            "value, relative to the null model's"
+        )
+    else:
+        status = _shortfall(problem, rows, task, stop, proof, verdict)
     return Certificate(
         certified,
         gap,
-        relative,
+        gap / task.null,
         proof.estimate,
-        proof.distance if separation is None else math.inf,
+        distance,
         stop.at.value,
         task.null,
         exists,
@@ -331,29 +349,52 @@ def _certificate(
         rank,
         task.tol,
         work.passes,
-        _status(task, stop, certified, relative, proof, separation),
+        status,
     )
 
 
-def _status(
-    task: Task, stop: Solution, certified: bool, relative: float, proof: Bound, separation: Separation | None
-) -> str:
-    if separation is not None:
-        return f"no finite optimum: the data are separated ({separation.kind})"
-    if certified:
-        return (
-            f"optimum certified: the objective is within {max(relative, PRECISION):.1g} of its least possible value, "
-            "relative to the null model's"
-        )
-    distance = (
-        f"at most {relative:.1g}" if math.isfinite(relative) else f"an estimated {proof.estimate / task.null:.1g}"
-    )
-    reached = f"{distance} above its optimum, relative to the null model's (asked: {task.tol:.1g})"
+def _shortfall(problem: Problem, rows: InMemory, task: Task, stop: Solution, proof: Bound, verdict: _Verdict) -> str:
+    """How far a fit is that is not certified, why, and what to do."""
+    asked = f"relative to the null model's (asked: {task.tol:.1g})"
+    if math.isfinite(proof.gap):
+        reached = f"at most {proof.gap / task.null:.1g} above its optimum, {asked}"
+    elif proof.estimate <= stop.at.value:  # else it is none: no loss is negative
+        estimate = max(proof.estimate / task.null, PRECISION)
+        reached = f"an estimated {estimate:.1g} above its optimum, {asked}"
+    else:
+        reached = f"{stop.at.value:.4g} (the null model's: {task.null:.4g}) and its optimum unknown"
     if stop.reason == "judged":
-        return f"not proved optimal: the objective at these coefficients is {reached}"
-    if stop.reason == "limit":
-        return f"stopped after {stop.iterations} iterations with the objective {reached}; raise max_iter"
+        says = f"not proved optimal: the objective at these coefficients is {reached}"
+    elif stop.reason == "limit":
+        more = problem.wording.iterations
+        says = f"stopped after {stop.iterations} iterations with the objective {reached}; raise {more}"
+    elif verdict.separation is not None:
+        return (
+            f"stopped at the limit of double precision: the data are separated ({verdict.separation.kind}), so only "
+            f"the penalty keeps coefficients finite, and strength {problem.strength:.3g} is lost in rounding; "
+            f"set {problem.wording.stronger}"
+        )
+    else:
+        way_out = _far_value(problem, rows.coordinates) or "rescale the columns or drop nearly collinear ones"
+        says = f"stopped at the limit of double precision with the objective {reached}; {way_out}"
+    if verdict.undecided and task.penalty.is_zero:
+        says += (
+            f"; whether a finite optimum exists was not decided, for {verdict.undecided}: "
+            f"{problem.wording.penalty} makes sure of one"
+        )
+    return says
+
+
+def _far_value(problem: Problem, place: Coordinates) -> str | None:
+    """The column whose range is beyond all proportion to where most of its values lie, and what to do."""
+    _, _, _, low, high = Dense(problem.X).moments(None, problem.weight, threads_for(problem.X.size))
+    scale = np.ones(problem.X.shape[1] + 1)
+    scale[slice(None) if place.kept is None else place.kept] = place.scale
+    ends = np.where(np.abs(high - place.center) > np.abs(low - place.center), high, low)
+    reach = np.abs(ends - place.center) / scale[:-1]
+    j = int(np.argmax(reach))
+    if not reach[j] > FAR:
+        return None
     return (
-        f"stopped at the limit of double precision with the objective {reached}; "
-        "rescale the columns or drop nearly collinear ones"
+        f"column {problem.column(j)!r} holds {ends[j]:.4g}, far from its other values: correct it or leave out its row"
     )

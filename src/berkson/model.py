@@ -19,7 +19,7 @@ from berkson.fit import Certificate, Fit, certify, fit
 from berkson.formula import Formula, Schema, learn, parse
 from berkson.formula.syntax import columns_of
 from berkson.kernels.reference import sigmoid, softmax
-from berkson.problem import Problem
+from berkson.problem import Problem, Wording
 from berkson.rows.memory import threads_for
 from berkson.table import Table
 
@@ -27,7 +27,11 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 
 CELLS = 1 << 22  # of the design built at a time in prediction
-PENALTY = "a ridge penalty (in the command: --strength)"
+WORDING = Wording(
+    "a ridge penalty (in the command: --strength)",
+    "a stronger ridge (in the command: a larger --strength)",
+    "max_iterations (in the command: --max-iter)",
+)
 MEMORY_SHARE = 0.8  # of the machine's memory that a design may take
 
 
@@ -279,13 +283,16 @@ def problem_of(
         weight = own if trials is None else own * trials
     shift = None if offset is None else _numbers(table, offset)
     X = schema.design(table)
-    return Problem(X, y, len(classes), weight, shift, strength, schema.intercept, schema.names, classes), rows
+    return (
+        Problem(X, y, len(classes), weight, shift, strength, schema.intercept, schema.names, classes, WORDING),
+        rows,
+    )
 
 
 def proof_of(certificate: Certificate, problem: Problem) -> Proof:
     """A certificate with the names of columns and classes."""
     separation, rank = certificate.separation, certificate.rank
-    sentences = [] if separation is None else [separation.sentence(problem, PENALTY)]
+    sentences = [] if separation is None else [separation.sentence(problem)]
     about_rank = rank.sentence(problem)
     infinite = () if separation is None else separation.infinite
     return Proof(

@@ -20,6 +20,15 @@ F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """What the door that a caller came through calls its options, for messages."""
+
+    penalty: str = "a penalty (strength > 0, a finite C)"
+    stronger: str = "a stronger penalty (a smaller C)"
+    iterations: str = "max_iter"
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A logistic regression.
 
@@ -30,7 +39,7 @@ class Problem:
     weight   (n,) >= 0 or None.
     offset   (n,) for two classes, (n, K) for more, or None.
     strength ridge on the coefficients, >= 0.
-    names    of the columns, for messages; classes, likewise.
+    names    of the columns, for messages; classes and the wording of options, likewise.
     """
 
     X: Array
@@ -42,6 +51,7 @@ class Problem:
     intercept: bool = True
     names: tuple[str, ...] = field(default=())
     classes: tuple[str, ...] = field(default=())
+    wording: Wording = field(default=Wording())
 
     @property
     def loss(self) -> Loss:
@@ -181,4 +191,4 @@ def locate_non_finite(problem: Problem) -> InputError:
                 f"column {problem.column(j)!r} holds {block[i, j]:g} in row {start + i}, too large to be squared: "
                 "correct the value or rescale the column"
             )
-    return InputError("the linear predictor overflows: rescale the columns or the offset")
+    return InputError("the linear predictor overflows: rescale the columns, the offset or the coefficients given")

@@ -8,22 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from berkson.margins import F64, Flags, Indices, Labelled, label
 from berkson.problem import Problem
 from berkson.recession import (
+    ROUNDED,
     ROUNDS,
-    Flags,
-    Indices,
-    Labelled,
+    TOO_LARGE,
+    TOO_LONG,
     UndecidedError,
     WorkingSet,
     Worst,
     extreme,
     free_directions,
-    label,
     widest,
 )
-
-F64 = npt.NDArray[np.float64]
 
 ZERO = 1e-9  # relative: a coefficient below it is rounding
 SIGN_PROGRAMMES = 24  # coefficients up to which their sign over the whole cone is sought, a linear programme each
@@ -31,7 +29,7 @@ SIGN_CELLS = 300_000  # of the working set beyond which they are not
 SPARSE_CELLS = 100_000  # of the programme for a direction with few columns; beyond it none is sought
 REWEIGHTED = 3  # programmes for it
 NAMED = 3  # coefficients that a sentence names
-ROUNDED = (1, 2, 3, 4, 6, 9)  # digits tried for a direction that a sentence spells out
+DIGITS = (1, 2, 3, 4, 6, 9)  # digits tried for a direction that a sentence spells out
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,7 @@ class Separation:
     direction        (p + 1,) or, for K classes, (p + 1, K): a direction of recession on the caller's columns, the
                      constant last; no row's loss grows along it.  It has few columns where several directions exist.
     reference        classes whose coefficients stay finite among themselves, the largest such group; () for two classes
+    exhaustive       False: the search was cut short, so there may be more infinite coefficients and separated rows
     """
 
     kind: str
@@ -68,35 +67,55 @@ class Separation:
     overlapping_rows: int
     direction: F64
     reference: tuple[int, ...] = ()
+    exhaustive: bool = True
 
-    def sentence(self, problem: Problem, penalty: str = "a penalty (strength > 0, a finite C)") -> str:
-        """The verdict by the names of columns and classes, and the way out; `penalty` says how to ask for one."""
+    def sentence(self, problem: Problem) -> str:
+        """The verdict by the names of columns and classes, and the way out."""
         says = _complete(self, problem) if self.kind == "complete" else _quasi_complete(self, problem)
-        return f"{says}; use {penalty}, or drop or merge columns"
+        return f"{says}; use {problem.wording.penalty}, or drop or merge columns"
 
 
 def find_separation(problem: Problem, kept: npt.NDArray[np.intp] | None) -> Separation | None:
-    """Whether the unpenalised likelihood of the problem has no finite maximum; None where none of this is proved.
+    """Whether the unpenalised likelihood of the problem has no finite maximum; None where no such thing was found.
 
     kept : positions among (columns, constant) of the coefficients that are estimated, of full rank; None: all.
 
     Rows of zero weight do not count, offsets do not matter.  A separation that is returned has been checked by the sign
     of every row's margin, to 1e-12 of the lengths of row and direction in uncorrelated columns (more where columns are
-    far from zero or nearly collinear).  Costs a few linear programmes on a part of the rows and a few readings of X,
-    which is not copied.
+    far from zero or nearly collinear) and, at a tie, to 1e-9 of the terms that add up to it.  Costs a few linear
+    programmes on a part of the rows and a few readings of X, which is not copied.
+
+    Raises UndecidedError, with the reason, where the programmes are too large, take longer than 30 s in all, or where
+    rounding hides the answer.
     """
     labelled = label(problem, kept)
-    try:
-        work = WorkingSet(labelled)
-        total, left = widest(work)
-        if not total.any():
-            return None
-        basis, *held = free_directions(work, left)
-        if len(basis) == 0:  # what is left is zero to rounding only: of the directions, `total` is the one sure
-            basis = total[None, :] / np.linalg.norm(total)
-    except UndecidedError:
+    work, total, left = widest(labelled)
+    if not total.any():
         return None
+    basis = few = total[None, :] / np.linalg.norm(total)
+    held: tuple[Indices, Indices] | None = None
+    if work is not None:
+        try:
+            free, *pairs = free_directions(work, left)
+            held = (pairs[0], pairs[1])
+            if len(free):  # else what is left is zero to rounding only: of the directions, `total` is the one sure
+                basis = free
+        except UndecidedError:
+            work = None
     total, basis = labelled.standardise(total), labelled.standardise(basis)
+    if not labelled.holds(total):
+        raise UndecidedError(ROUNDED)
+    few = total
+    if work is not None and held is not None and len(basis) > 1:
+        with suppress(UndecidedError):  # too large a programme: named by the direction that is there
+            found = _in_few_columns(work, left, *held)
+            few = found if labelled.holds(found) else total
+    return _verdict(problem, labelled, work, total, few, basis, left)
+
+
+def _verdict(
+    problem: Problem, labelled: Labelled, work: WorkingSet | None, total: F64, few: F64, basis: F64, left: Flags
+) -> Separation:
     overlap: Flags = np.asarray(left.any(axis=1))
     if labelled.tied is not None:
         overlap = overlap | np.asarray(labelled.tied.any(axis=1))
@@ -104,19 +123,15 @@ def find_separation(problem: Problem, kept: npt.NDArray[np.intp] | None) -> Sepa
         overlap = overlap & labelled.used
     n_used = len(labelled.own) if labelled.used is None else int(labelled.used.sum())
     complete = not overlap.any()
-    few = total
-    if len(basis) > 1:
-        with suppress(UndecidedError):  # too large a programme: named by the direction that is there
-            few = _in_few_columns(work, left, *held)
     reference = _reference(basis, labelled)
-    infinite = _infinite(work, total, few, basis, reference, complete)
+    infinite = _infinite(labelled, work, total, few, basis, reference, complete)
     direction = _on_columns(few, labelled, reference)
     if complete:
         direction = _rounded(direction, labelled)
     overlapping = int(overlap.sum())
     kind = "complete" if complete else "quasi-complete"
     group = () if problem.n_classes == 2 else reference
-    return Separation(kind, infinite, n_used - overlapping, overlapping, direction, group)
+    return Separation(kind, infinite, n_used - overlapping, overlapping, direction, group, complete or work is not None)
 
 
 # --- a direction with few columns -----------------------------------------------------------------------------------
@@ -146,7 +161,7 @@ def _cheapest(work: WorkingSet, left: Flags, held: F64, cost: F64) -> F64:
         inside = ask[work.index, work.against]
         rows = _per_class(labelled.constraints(work.index[inside], work.against[inside]), labelled)
         if 2 * rows.size > SPARSE_CELLS:
-            raise UndecidedError
+            raise UndecidedError(TOO_LARGE)
         answer = linprog(
             np.tile(cost, 2),
             A_ub=np.hstack([-rows, rows]),
@@ -154,9 +169,10 @@ def _cheapest(work: WorkingSet, left: Flags, held: F64, cost: F64) -> F64:
             A_eq=np.hstack([held, -held]) if len(held) else None,
             b_eq=np.zeros(len(held)) if len(held) else None,
             method="highs-ds",
+            options={"time_limit": work.seconds_left()},
         )
         if answer.status != 0:
-            raise UndecidedError
+            raise UndecidedError(TOO_LONG if answer.status == 1 else ROUNDED)
         each = np.asarray(answer.x[: len(cost)] - answer.x[len(cost) :], dtype=np.float64)
         worst = Worst(max(100, 3 * labelled.unknowns), 1e-6)
         for part, margins in labelled.margins(_contrasts(each, labelled)[None, :]):
@@ -165,8 +181,8 @@ def _cheapest(work: WorkingSet, left: Flags, held: F64, cost: F64) -> F64:
         if len(worst.index) == 0:
             return each
         if not work.add(worst.index, worst.against):
-            raise UndecidedError
-    raise UndecidedError
+            raise UndecidedError(ROUNDED)
+    raise UndecidedError(ROUNDED)
 
 
 def _contrasts(each: F64, labelled: Labelled) -> F64:
@@ -233,10 +249,15 @@ def _functionals(labelled: Labelled, reference: tuple[int, ...]) -> tuple[list[t
 
 
 def _infinite(
-    work: WorkingSet, total: F64, few: F64, basis: F64, reference: tuple[int, ...], complete: bool
+    labelled: Labelled,
+    work: WorkingSet | None,
+    total: F64,
+    few: F64,
+    basis: F64,
+    reference: tuple[int, ...],
+    complete: bool,
 ) -> tuple[Infinite, ...]:
     """The infinite coefficients, those of the direction in few columns first, by size, the constants after."""
-    labelled = work.labelled
     places, functions = _functionals(labelled, reference)
     size = functions @ few
     moved = np.abs(size) > ZERO * np.abs(size).max()
@@ -245,9 +266,11 @@ def _infinite(
     constant = np.array([labelled.kept[j] == len(labelled.center) for j, _ in places])
     chosen = chosen[np.lexsort((-np.abs(size[chosen]), constant[chosen], ~moved[chosen]))]
     signs = [0] * len(chosen)
-    if len(basis) == 1:
+    if work is None:
+        pass  # other directions may be there
+    elif len(basis) == 1:
         signs = [int(np.sign(s)) for s in functions[chosen] @ total]
-    elif len(chosen) <= SIGN_PROGRAMMES and work.matrix.size <= SIGN_CELLS:
+    elif len(chosen) <= SIGN_PROGRAMMES and len(work) * labelled.unknowns <= SIGN_CELLS:
         signs = [_sign(work, total, f) for f in functions[chosen]]
     two = labelled.n_classes == 2
     return tuple(
@@ -290,7 +313,7 @@ def _rounded(direction: F64, labelled: Labelled) -> F64:
     if direction.ndim > 1 or np.count_nonzero(direction[:-1]) > NAMED:
         return direction
     first = direction[np.flatnonzero(direction)[0]]
-    for digits in ROUNDED:
+    for digits in DIGITS:
         short = np.array([float(f"{a:.{digits}g}") for a in direction / abs(first)])
         if _separates(short, labelled):
             return short
@@ -342,6 +365,8 @@ def _quasi_complete(found: Separation, problem: Problem) -> str:
     if found.separated_rows == 0:
         perfect = "some classes are ruled out in some rows"
     rest = f"the rest is estimable on the {_rows(found.overlapping_rows, ' overlapping')}"
+    if not found.exhaustive:
+        perfect, rest = f"at least {perfect}", "and there may be more: the problem is too large to look for all"
     return f"quasi-complete separation: {among}{what} infinite ({perfect}), {rest}"
 
 

@@ -1,0 +1,55 @@
+"""Where a column's values lie and how far they spread: what conditions a computation and changes no answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.design.dense import Dense
+from berkson.rows.memory import threads_for
+
+F64 = npt.NDArray[np.float64]
+
+FEW_ROWS = 64  # evenly spaced rows that show a column's bulk
+OUTLYING = 1e4  # times the lower quartile of deviations that a range has to reach before the bulk decides
+
+
+def location(
+    design: Dense, weight: F64 | None, *, intercept: bool, every: int = 1, few: int = FEW_ROWS
+) -> tuple[F64, F64, npt.NDArray[np.bool_]]:
+    """Centre and squared spread of each column (p,), and whether it has one and the same value in every row.
+
+    The mean and the variance of every `every`-th row (without an intercept to take the centre up: 0 and the mean
+    square); of a column whose range a few far values decide, the median and the typical deviation in about `few` rows.
+    Counted from the mean of such a column, the other values would be one and the same number.
+    """
+    seen = None if weight is None else weight[::every]
+    if every > 1 and seen is not None and not seen.any():
+        every, seen = 1, weight
+    _, mean, variance, low, high = _moments(design.run_of(slice(None, None, every)), seen)
+    if every > 1 and not (variance > 0).all():
+        _, mean, variance, low, high = _moments(design, weight)
+    center, spread = (mean, variance) if intercept else (np.zeros(len(mean)), variance + mean * mean)
+    rows, extent = design.evenly_spaced(few), high - low
+    with np.errstate(invalid="ignore"):  # a column of infinities is refused later, by name
+        middle = np.partition(rows, len(rows) // 2, axis=0)[len(rows) // 2] if intercept else center
+        deviations = np.abs(rows - middle)
+        if ((deviations > 0.0) & (OUTLYING * deviations < extent)).any():  # hardly ever: the rest is not for nothing
+            near, typical = _quartiles(deviations)
+            far = np.flatnonzero((near > 0) & (extent > OUTLYING * near) & np.isfinite(spread))
+            center, spread = center.copy(), spread.copy()
+            center[far], spread[far] = middle[far], (1.5 * typical[far]) ** 2  # as of a normal column
+    return center, spread, ~(high > low)
+
+
+def _quartiles(deviations: F64) -> tuple[F64, F64]:
+    """The lower quartile and the median of the deviations that are not zero, by columns; 0 where all are."""
+    ordered = np.sort(deviations, axis=0)
+    count, each = len(ordered), np.arange(ordered.shape[1])
+    zeros = np.count_nonzero(ordered == 0.0, axis=0)
+    lower, middle = (np.minimum(zeros + (count - zeros) // part, count - 1) for part in (4, 2))
+    return ordered[lower, each], ordered[middle, each]
+
+
+def _moments(design: Dense, weight: F64 | None) -> tuple[float, F64, F64, F64, F64]:
+    return design.moments(None, weight, threads_for(design.shape[0] * design.shape[1]))

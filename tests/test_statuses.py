@@ -1,0 +1,69 @@
+"""What a certificate says where it does not hold: how far the fit is, why, and what to do, in the door's own words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from berkson import InputError, LogisticRegression
+from berkson.fit import certify, fit
+from berkson.problem import Problem, Wording
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(200, 3))
+MIXED = (RNG.random(200) < 0.5).astype(np.uint8)
+SPLIT = (X[:, 0] > 0).astype(np.uint8)
+
+
+def test_a_penalty_too_weak_for_separated_data_says_so() -> None:
+    certificate = fit(Problem(X, SPLIT, strength=1e-300)).certificate
+    assert certificate.status == (
+        "stopped at the limit of double precision: the data are separated (complete), so only the penalty keeps "
+        "coefficients finite, and strength 1e-300 is lost in rounding; set a stronger penalty (a smaller C)"
+    )
+    assert not certificate.certified
+    assert certificate.exists is True, "under a penalty there is an optimum"
+    with pytest.warns(match="data are separated"):
+        LogisticRegression(C=1e300).fit(X, SPLIT)
+
+
+def test_a_penalty_as_weak_does_no_harm_to_data_that_overlap() -> None:
+    weak, none = fit(Problem(X, MIXED, strength=1e-300)), fit(Problem(X, MIXED))
+    assert weak.certificate.certified
+    np.testing.assert_allclose(weak.coef, none.coef, rtol=1e-9)
+
+
+def test_the_iterations_are_called_what_the_door_calls_them() -> None:
+    wording = Wording(iterations="--max-iter")
+    said = fit(Problem(X, MIXED, wording=wording), max_iterations=1).certificate.status
+    assert said.startswith("stopped after 1 iterations with the objective at most ")
+    assert said.endswith("; raise --max-iter")
+
+
+def test_where_nothing_can_be_estimated_the_objective_is_told() -> None:
+    certificate = certify(Problem(X, MIXED, strength=1.0), np.full((1, 3), 1e5), np.zeros(1))
+    assert not certificate.certified
+    assert "inf" not in certificate.status
+    assert certificate.status.startswith("not proved optimal: the objective at these coefficients is ")
+    assert certificate.status.endswith(" (the null model's: 137.8) and its optimum unknown")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_coefficients_that_are_no_numbers_are_refused_by_name(value: float) -> None:
+    problem = Problem(X, MIXED, names=("a", "b", "c"))
+    coef, intercept = np.zeros((1, 3)), np.zeros(1)
+    with pytest.raises(InputError, match=rf"the coefficient of '\(Intercept\)' is {value}"):
+        certify(problem, coef, intercept + value)
+    coef[0, 1] = value
+    with pytest.raises(InputError, match=rf"the coefficient of 'b' is {value}"):
+        certify(problem, coef, intercept)
+    three = Problem(X, np.arange(200).astype(np.uint8) % 3, 3, classes=("u", "v", "w"))
+    each = np.zeros((3, 3))
+    each[2, 0] = value
+    with pytest.raises(InputError, match=rf"of 'x0' of class 'w' is {value}"):
+        certify(three, each, np.zeros(3))
+
+
+def test_coefficients_that_overflow_are_refused_without_a_warning_of_arithmetic() -> None:
+    with pytest.raises(InputError, match="overflows: rescale the columns, the offset or the coefficients"):
+        certify(Problem(X, MIXED), np.full((1, 3), 1e308), np.zeros(1))
