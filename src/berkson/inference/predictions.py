@@ -1,0 +1,256 @@
+"""Predictions for rows of any table, with standard errors and intervals of the parameters' uncertainty.
+
+link, two classes       eta = z . theta + offset;  variance z' V z;  eta -+ q se
+probability             P = 1 / (1 + e^-eta);  its interval is that of eta, transformed, so inside [0, 1]
+link, K classes         log P(k) / P(reference), each as above
+probability, K classes  variance of logit P(k) by the delta method; its interval transformed
+standard errors         of the link as above; of a probability P (1 - P) times that of its logit (R's predict)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.formula import Schema
+from berkson.formula.coding import codes_into
+from berkson.formula.syntax import columns_of
+from berkson.inference.covariance import Covariance
+from berkson.inference.effects import Kind, response_names
+from berkson.inference.estimates import CELLS, Estimates, StatisticsError
+from berkson.inference.predictor import Predictor
+from berkson.inference.quantities import covariance_of_theta, normal_quantile
+from berkson.inference.response import link_contrasts, value_and_gradient
+from berkson.inference.scenarios import table_run
+from berkson.kernels.reference import sigmoid, softmax_terms
+from berkson.table import Column, Table, listing, number_text, quoted
+
+F64 = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Policy = Literal["error", "missing", "baseline"]
+
+NOT_ESTIMABLE = (
+    "the prediction is left out in {rows}, of a kind that the data do not tell apart: a column that is a combination "
+    "of others is not one there"
+)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Of n rows, for the R responses in `names`: the event, each of K classes, or each class against the reference.
+
+    value      (n, R), NaN where a value is missing or the prediction is not estimable; `notes` say in how many rows.
+    std_error, lower, upper   (n, R) where a covariance was given.
+    """
+
+    kind: Kind
+    names: tuple[str, ...]
+    value: F64
+    std_error: F64 | None
+    lower: F64 | None
+    upper: F64 | None
+    notes: tuple[str, ...]
+
+    def most_probable(self) -> npt.NDArray[np.int32]:
+        """The class of each row (n,) as its place among the problem's classes, -1 where there is no prediction.
+
+        Two classes: the event where its probability is 0.5 or more.
+        """
+        if self.kind != "probability":
+            raise StatisticsError("the class of a row is that of the largest probability; ask for probabilities")
+        known = np.asarray(~np.isnan(self.value).any(axis=1))
+        found = np.full(len(known), -1, dtype=np.int32)
+        p = self.value[known]
+        found[known] = p[:, 0] >= 0.5 if p.shape[1] == 1 else p.argmax(axis=1)
+        return found
+
+
+def predictions(
+    estimates: Estimates,
+    schema: Schema,
+    table: Table,
+    *,
+    kind: Kind = "probability",
+    covariance: Covariance | None = None,
+    level: float = 0.95,
+    offset: str | F64 | None = None,
+    policy: Policy = "error",
+) -> Predictions:
+    """The predictions for the rows of a table, by the names of its columns.
+
+    covariance  of the parameters, for standard errors and intervals at `level`; None: neither.
+    offset      the column, or the values (n,) or (n, K), to add to the linear predictor; needed where the fit had one
+                that the formula does not state.
+    policy      for a missing value, a level that the model has not seen, and an offset that is not there:
+                "error"     StatisticsError that names the column and the first row
+                "missing"   the row has no prediction (NaN)
+                "baseline"  the level is read as the reference, the offset as 0; a missing value stays missing
+    Whatever is done to rows is told in `notes`.  Raises ValueError for an absent column and an undefined value.
+    """
+    if kind not in ("probability", "link"):
+        raise StatisticsError(f"there is no kind {kind!r}; choose one of probability, link")
+    if policy not in ("error", "missing", "baseline"):
+        raise StatisticsError(f"there is no policy {policy!r}; choose one of error, missing, baseline")
+    model = Predictor(estimates, schema)
+    used = Table({name: table[name] for name in schema.predictors}, table.n_rows, table.source)
+    used, notes = _readable(schema, used, policy)
+    shift, more = _offset(estimates, schema, table, offset, policy)
+    variance = None if covariance is None else covariance_of_theta(estimates, covariance)
+    quantile = normal_quantile(level)
+    R = len(response_names(estimates, kind))
+    value = np.full((table.n_rows, R), np.nan)
+    error, lower, upper = (None if variance is None else np.full_like(value, np.nan) for _ in range(3))
+    unknown = 0
+    step = max(1, CELLS // max(len(schema.names) + 1, R * len(estimates.theta)))
+    for start in range(0, table.n_rows, step):
+        place = slice(start, min(table.n_rows, start + step))
+        rows = model.rows(table_run(used, place))
+        eta = model.linear_predictor(rows, None if shift is None else shift[place])
+        unknown += int(np.count_nonzero(~rows.estimable & ~np.isnan(eta).any(axis=1)))
+        eta[~rows.estimable] = np.nan
+        value[place] = value_and_gradient(kind, eta, estimates.reference)[0]
+        if variance is not None and error is not None and lower is not None and upper is not None:
+            centre, link_error, slope = _link_errors(model, kind, eta, rows.Z, variance)
+            error[place] = link_error * slope
+            ends = centre - quantile * link_error, centre + quantile * link_error
+            lower[place], upper[place] = map(sigmoid, ends) if kind == "probability" else ends
+    if unknown:
+        notes = [*notes, NOT_ESTIMABLE.format(rows=_rows(unknown))]
+    return Predictions(kind, response_names(estimates, kind), value, error, lower, upper, (*notes, *more))
+
+
+def _link_errors(model: Predictor, kind: Kind, eta: F64, Z: F64, variance: F64) -> tuple[F64, F64, F64]:
+    """(m, R) each: the link or the logit of the probability, its standard error, and by it the derivative of the
+    response."""
+    if kind == "link" or model.logits == 1:
+        contrasts = link_contrasts(model.logits, model.estimates.reference)
+        gradient = np.broadcast_to(contrasts, (len(eta), *contrasts.shape))
+        centre = eta @ contrasts.T
+    else:
+        centre, gradient = _logits_of_probabilities(eta)
+    slope = np.ones_like(centre) if kind == "link" else sigmoid(centre) * sigmoid(-centre)
+    rows = model.to_theta(gradient[:, :, :, None] * Z[:, None, None, :]).reshape(-1, len(variance))
+    squares = ((rows @ variance) * rows).sum(axis=1).reshape(centre.shape)
+    return centre, np.sqrt(np.maximum(squares, 0.0)), slope
+
+
+def _logits_of_probabilities(eta: F64) -> tuple[F64, F64]:
+    """log P(k) / (1 - P(k)) = eta_k - log sum_{l != k} e^eta_l (m, K), and its derivatives by eta (m, K, K)."""
+    K = eta.shape[1]
+    centre, gradient = np.empty(eta.shape), np.empty((len(eta), K, K))
+    for k in range(K):
+        others = eta.copy()
+        others[:, k] = -np.inf
+        top = others.max(axis=1, keepdims=True)
+        logarithm, mu, _ = softmax_terms(others)
+        best = others.argmax(axis=1)[:, None]
+        centre[:, k] = eta[:, k] - (top - np.take_along_axis(logarithm, best, axis=1))[:, 0]
+        gradient[:, k] = -mu
+        gradient[:, k, k] = 1.0
+    return centre, gradient
+
+
+# --- what new data lack ---------------------------------------------------------------------------------------------
+
+
+def _readable(schema: Schema, table: Table, policy: Policy) -> tuple[Table, list[str]]:
+    """The table with levels that the model has not seen made missing, or the reference, and notes of what was done."""
+    columns, notes = dict(table.columns), []
+    for name, column in table.columns.items():
+        absent = column.missing()
+        if absent.any():
+            if policy == "error":
+                raise StatisticsError(_sentence(f"column {quoted(name)} has no value", absent, "fill it in"))
+            notes.append(f"column {quoted(name)} has no value in {_count(absent)}: no prediction there")
+    for variable, factor in schema.factors.items():
+        (name,) = columns_of(variable)
+        column = columns[name]
+        codes = codes_into(column, schema.kinds[name], factor.levels, lambda: np.zeros(table.n_rows, dtype=bool))
+        unseen = (codes < 0) & ~column.missing()
+        if not unseen.any():
+            continue
+        known = f"the model knows {listing(factor.levels)}"
+        first = quoted(_text(column, int(np.argmax(unseen))))
+        if policy == "error":
+            problem = f"column {quoted(name)} holds level {first}, which the model has not seen,"
+            raise StatisticsError(_sentence(problem, unseen, known))
+        done = "no prediction there" if policy == "missing" else f"read as the reference {quoted(factor.reference)}"
+        notes.append(f"column {quoted(name)} holds levels not seen, such as {first}, in {_count(unseen)}: {done}")
+        if policy == "baseline" and _is_number_elsewhere(schema, name):
+            raise StatisticsError(
+                f"column {quoted(name)} is a number in one term and a factor in another, so level {first} cannot be "
+                "read as the reference; use policy='missing'"
+            )
+        columns[name] = _recoded(column, unseen, factor.reference if policy == "baseline" else None)
+    return Table(columns, table.n_rows, table.source), notes
+
+
+def _recoded(column: Column, rows: Flags, level: str | None) -> Column:
+    """The column as a factor with a level, or no value, in these rows; as a number where that is no value."""
+    if level is None and column.kind == "number":
+        return Column(column.name, "number", np.where(rows, np.nan, column.values))
+    factor = column.as_factor()
+    levels = factor.levels if level is None or level in factor.levels else (*factor.levels, level)
+    code = -1 if level is None else levels.index(level)
+    return Column(column.name, "factor", np.where(rows, code, factor.values.astype(np.int32)), levels)
+
+
+def _is_number_elsewhere(schema: Schema, name: str) -> bool:
+    variables = [*(variable for term in schema.terms for variable in term), *schema.offsets]
+    return any(name in columns_of(v) and v not in schema.factors for v in variables)
+
+
+def _text(column: Column, row: int) -> str:
+    if column.kind == "factor":
+        return column.levels[int(column.values[row])]
+    return number_text(column.values[row]) if column.kind == "number" else ("false", "true")[int(column.values[row])]
+
+
+def _offset(
+    estimates: Estimates, schema: Schema, table: Table, offset: str | F64 | None, policy: Policy
+) -> tuple[F64 | None, list[str]]:
+    """What to add to the linear predictor beside the formula's offset, and notes."""
+    logits = 1 if estimates.problem.n_classes == 2 else estimates.problem.n_classes
+    n = table.n_rows
+    if isinstance(offset, str) and offset in table.columns:
+        offset = table[offset].as_number().values.astype(np.float64)
+    elif isinstance(offset, str) or (offset is None and estimates.problem.offset is not None and not schema.offsets):
+        name = f"column {quoted(offset)}" if isinstance(offset, str) else "an offset"
+        if policy == "error":
+            raise StatisticsError(
+                f"the fit had {name} as its offset, and {table.source} has none: without it every prediction would be "
+                "wrong; give it, or choose policy='baseline' for an offset of 0"
+            )
+        if policy == "baseline":
+            return None, [f"{table.source} has no offset: taken as 0 in every row"]
+        return np.full((n, logits), np.nan), [f"{table.source} has no offset: no prediction in any row"]
+    if offset is None:
+        return None, []
+    if len(offset) != n or offset.size not in (n, n * logits):
+        raise StatisticsError(f"the offset has shape {offset.shape}, but the table has {n:,} rows; give one a row")
+    absent = np.asarray(~np.isfinite(offset.reshape(n, -1)).all(axis=1))
+    if not absent.any():
+        return offset, []
+    if policy == "error":
+        raise StatisticsError(_sentence("the offset has no finite value", absent, "fill it in"))
+    filled = np.where(absent if offset.ndim == 1 else absent[:, None], np.nan, offset)
+    return filled, [f"the offset has no finite value in {_count(absent)}: no prediction there"]
+
+
+def _sentence(problem: str, rows: Flags, remedy: str) -> str:
+    count = int(np.count_nonzero(rows))
+    more = f" and {_rows(count - 1)} more" if count > 1 else ""
+    return (
+        f"{problem} in row {int(np.argmax(rows)) + 1}{more}; {remedy}, leave out such rows, or choose policy='missing'"
+    )
+
+
+def _count(rows: Flags) -> str:
+    return _rows(int(np.count_nonzero(rows)))
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' if count != 1 else ''}"

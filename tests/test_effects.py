@@ -1,0 +1,511 @@
+"""Effects, contrasts and margins: against R by hand, naive full computations, and what must hold in any model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from berkson.fit import fit
+from berkson.formula import Schema
+from berkson.inference.averages import average_prediction
+from berkson.inference.covariance import Covariance, covariance
+from berkson.inference.derivative import design_derivative
+from berkson.inference.effects import contrasts, effects, margins
+from berkson.inference.estimates import Estimates, StatisticsError
+from berkson.inference.predictor import Predictor
+from berkson.inference.quantities import Quantities
+from berkson.inference.scenarios import (
+    Population,
+    Shift,
+    columns_as_terms,
+    fitted_population,
+    groups_of,
+)
+from berkson.kernels.reference import sigmoid, softmax
+from berkson.model import prepare
+from berkson.problem import Problem
+from berkson.read import read_table
+from berkson.table import Table, from_frame
+
+F64 = npt.NDArray[np.float64]
+
+HERE = Path(__file__).parent
+R = json.loads((HERE / "r" / "effects.json").read_text(encoding="utf-8"))
+AGREE = 1e-8  # relative: eight digits, as asked; both optima are exact to far more
+
+
+class Study(NamedTuple):
+    """What effects are asked of, in the order of their arguments."""
+
+    estimates: Estimates
+    covariance: Covariance
+    schema: Schema
+    population: Population
+
+
+def table_of(name: str) -> Table:
+    return read_table(HERE / "data" / name)
+
+
+def study(
+    formula: str, data: Table | dict[str, Any], weight_kind: Any = "frequency", reference: int = 0, **columns: Any
+) -> Study:
+    prepared = prepare(formula, data if isinstance(data, Table) else from_frame(data), **columns)
+    estimates = Estimates(fit(prepared.problem), reference, weight_kind)
+    population = fitted_population(estimates, prepared.schema, prepared.complete)
+    return Study(estimates, covariance(estimates), prepared.schema, population)
+
+
+def agrees(found: Quantities, expected: dict[str, Any] | list[dict[str, Any]]) -> None:
+    each = expected if isinstance(expected, list) else [expected]
+    estimates = np.ravel([e["estimate"] for e in each])
+    errors = np.ravel([e["se"] for e in each])
+    # an effect near 0 is a difference of far larger numbers: then to eight digits of its standard error
+    np.testing.assert_allclose(found.estimate, estimates, rtol=AGREE, atol=AGREE * errors.min())
+    np.testing.assert_allclose(found.std_error, errors, rtol=AGREE)
+
+
+@pytest.fixture(scope="module")
+def additive() -> Study:
+    return study("low ~ age + lwt + C(race) + smoke", table_of("birthwt.csv"))
+
+
+@pytest.fixture(scope="module")
+def curved() -> Study:
+    return study("low ~ age * smoke + I(age^2) + log(lwt) * C(race)", table_of("birthwt.csv"))
+
+
+@pytest.fixture(scope="module")
+def women() -> Study:
+    return study("partic ~ hincome + children", table_of("womenlf.csv"))
+
+
+def random_data(n: int = 300, classes: int = 2) -> dict[str, Any]:
+    rng = np.random.default_rng(5)
+    x, z = rng.normal(size=n), rng.uniform(0.5, 3.0, size=n)
+    g = rng.choice(["a", "b", "c"], size=n)
+    eta = 0.7 * x - 0.5 * np.log(z) + 0.4 * (g == "b")
+    y = rng.integers(0, classes, size=n)
+    y[rng.uniform(size=n) < sigmoid(eta)] = classes - 1
+    return {"y": np.array([f"class {k}" for k in y]), "x": x, "z": z, "g": g, "w": rng.integers(1, 5, size=n) * 1.0}
+
+
+# --- against R ------------------------------------------------------------------------------------------------------
+
+
+def test_slopes_and_level_differences_are_those_of_r(additive: Study) -> None:
+    found = effects(*additive)
+    expected = R["additive"]
+    agrees(found, [expected[name] for name in ("age", "lwt", "race_21", "race_31", "smoke_slope")])
+    assert found.labels["column"] == ("age", "lwt", "race", "race", "smoke")
+    assert found.labels["contrast"] == ("dydx", "dydx", "2 - 1", "3 - 1", "dydx")
+    assert found.labels["class"] == ("1",) * 5
+
+
+def test_a_zero_one_column_is_discrete_on_request(additive: Study) -> None:
+    found = effects(*additive, ["smoke"], discrete=["smoke"])
+    agrees(found, R["additive"]["smoke_discrete"])
+    assert found.labels["contrast"] == ("1 - 0",)
+
+
+@pytest.mark.parametrize("slope", ["eyex", "eydx", "dyex"])
+def test_elasticities_are_those_of_r(additive: Study, slope: Any) -> None:
+    agrees(effects(*additive, ["lwt"], slope=slope), R["additive"][f"lwt_{slope}"])
+
+
+def test_interactions_powers_and_logarithms_are_those_of_r(curved: Study) -> None:
+    agrees(effects(*curved, ["age"]), R["curved"]["age"])
+    agrees(effects(*curved, ["age"], at={"age": 35}), R["curved"]["age_at_35"])
+    agrees(effects(*curved, ["lwt"]), R["curved"]["lwt"])
+    agrees(contrasts(*curved, "race", [("1", "3")]), R["curved"]["race_31"])
+
+
+def test_a_spline_is_that_of_r() -> None:
+    formula = "low ~ bs(age, knots=c(19, 23, 27)) + smoke"
+    agrees(effects(*study(formula, table_of("birthwt.csv")), ["age"]), R["spline"]["age"])
+
+
+def test_contrasts_are_those_of_r(additive: Study) -> None:
+    expected = R["additive"]
+    found = contrasts(*additive, "race", "pairwise")
+    agrees(found, [expected["race_21"], expected["race_31"], expected["race_32"]])
+    agrees(contrasts(*additive, "race", "sequential"), [expected["race_21"], expected["race_32"]])
+    agrees(contrasts(*additive, "race", [(1, 2)], measure="ratio"), expected["race_ratio_21"])
+    agrees(contrasts(*additive, "race", [("1", "2")], measure="odds_ratio"), expected["race_odds_21"])
+    agrees(contrasts(*additive, "lwt", [(Shift(0), Shift(10))]), expected["lwt_plus10"])
+
+
+def test_effects_at_the_mean_and_in_groups_are_those_of_r(additive: Study) -> None:
+    expected = R["additive"]
+    found = effects(*additive, ["age", "race"], others="means")
+    agrees(
+        Quantities(**{**vars(found), "estimate": found.estimate[:2], "jacobian": found.jacobian[:2]}),
+        [expected["age_at_means"], expected["race_21_at_means"]],
+    )
+    groups = effects(*additive, ["age"], by=["race"])
+    assert groups.groups == {"race": ("1", "2", "3")}
+    np.testing.assert_allclose(groups.estimate[1], expected["age_race2"]["estimate"], rtol=AGREE)
+    np.testing.assert_allclose(groups.std_error[1], expected["age_race2"]["se"], rtol=AGREE)
+
+
+def test_margins_are_those_of_r(additive: Study) -> None:
+    expected = R["additive"]
+    agrees(margins(*additive, at={"race": "3"}), expected["margin_race3"])
+    agrees(margins(*additive, at={"age": 30, "smoke": True}), expected["margin_age30_smoke1"])
+    found = margins(*additive, at={"race": ["1", "2", "3"], "smoke": 1}, others="means", kind="link")
+    agrees(found, R["emmeans"])
+    assert found.at == {"race": ("1", "2", "3"), "smoke": (1.0, 1.0, 1.0)}
+
+
+def test_grouped_counts_average_over_trials_as_in_r() -> None:
+    menarche = study("Menarche / Total ~ Age", table_of("menarche.csv"))
+    agrees(effects(*menarche), R["counts"]["Age"])
+    agrees(margins(*menarche, at={"Age": 13}), R["counts"]["margin_13"])
+
+
+def test_an_offset_is_that_of_r() -> None:
+    table = table_of("birthwt.csv")
+    exposure = np.log(table["lwt"].values / 100.0)
+    data = {name: column.values for name, column in table.columns.items()} | {"exposure": exposure}
+    agrees(effects(*study("low ~ age + smoke", data, offset="exposure"), ["age"]), R["offset"]["age"])
+
+
+def test_weights_are_those_of_r() -> None:
+    table = table_of("housing.csv")
+    high = np.array([level == "High" for level in np.array(table["Sat"].levels)[table["Sat"].values]])
+    data = Table({**table.columns, "high": from_frame({"high": high})["high"]}, table.n_rows, "housing")
+    for kind in ("frequency", "precision"):
+        made = study("high ~ Infl + Cont", data, kind, weights="Freq")
+        agrees(contrasts(*made, "Infl", [("High", "Low")]), R["weights"][kind])
+
+
+def test_every_class_is_that_of_r(women: Study) -> None:
+    found = effects(*women)
+    expected = R["multinomial"]
+    agrees(found, [expected["hincome"], expected["children"]])
+    assert found.labels["class"] == tuple(expected["classes"]) * 2
+    np.testing.assert_allclose(found.estimate.reshape(2, 3).sum(axis=1), 0.0, atol=1e-15)  # rounding of three terms
+
+
+# --- against naive computations -------------------------------------------------------------------------------------
+
+
+def naive_average(made: Study, values: dict[str, F64], params: F64) -> F64:
+    """Mean probabilities of the table with other values in columns, from named parameters."""
+    estimates, _, schema, population = made
+    columns = from_frame(values).columns if values else {}
+    table = Table({**population.table.columns, **columns}, population.table.n_rows, "altered")
+    X = np.column_stack([np.ones(table.n_rows), schema.design(table)])
+    coef = params.reshape(-1, X.shape[1])
+    if len(coef) == 1:
+        probabilities = sigmoid(X @ coef.T)
+    else:
+        eta = np.zeros((len(X), len(coef) + 1))
+        eta[:, list(estimates.equations)] = X @ coef.T
+        probabilities = softmax(eta)
+    return np.average(probabilities, axis=0, weights=population.weight)
+
+
+@pytest.mark.parametrize("reference", [0, 2])
+@pytest.mark.parametrize("formula", ["y ~ x * g + z", "y ~ poly(x, 3) + log(z):g"])
+def test_slopes_and_errors_are_those_of_differences(formula: str, reference: int) -> None:
+    made = study(formula, random_data(classes=3), reference=reference, weights="w")
+    x = made.population.table["x"].values
+    params, found = made.estimates.params, effects(*made, ["x"])
+    h = 1e-4  # central differences: errors of h^2, 1e-8, and of rounding over h, 1e-12
+
+    def slope(params: F64) -> F64:
+        above, below = (naive_average(made, {"x": x + s * h}, params) for s in (1.0, -1.0))
+        return (above - below) / (2.0 * h)
+
+    np.testing.assert_allclose(found.estimate, slope(params), rtol=1e-6, atol=1e-8)
+    step = 1e-3 * np.maximum(np.abs(params), 0.1)
+    jacobian = np.column_stack(
+        [(slope(params + d) - slope(params - d)) / (2.0 * d.sum()) for d in np.diag(step)]  # errors of step^2
+    )
+    errors = np.sqrt(np.diag(jacobian @ made.covariance.matrix @ jacobian.T))
+    np.testing.assert_allclose(found.std_error, errors, rtol=1e-5)
+
+
+def test_the_link_of_classes_is_against_the_reference() -> None:
+    made = study("y ~ x * g + z", random_data(classes=3), reference=1)
+    found = effects(*made, ["x"], kind="link", at={"g": "c"})
+    params = dict(zip(made.estimates.names, made.estimates.params, strict=True))
+    assert found.labels["class"] == ("class 0", "class 2")
+    np.testing.assert_allclose(
+        found.estimate, [params[f"{k}:x"] + params[f"{k}:x:g[c]"] for k in ("class 0", "class 2")], rtol=1e-12
+    )
+
+
+def test_interaction_and_square_of_a_known_trap() -> None:
+    # differentiating terms as if they were columns is off by 30 % here; the truth is the derivative of the whole
+    data = random_data()
+    made = study("y ~ x * g + I(x^2)", data)
+    params = made.estimates.params
+    expected = naive_average(made, {"x": data["x"] + 1e-5}, params) - naive_average(made, {"x": data["x"]}, params)
+    found = effects(*made, ["x"])
+    np.testing.assert_allclose(found.estimate, expected / 1e-5, rtol=1e-3)  # a forward difference
+
+
+@pytest.mark.parametrize(
+    ("formula", "derivative"),
+    [
+        ("y ~ x + x:g", None),
+        ("y ~ I(x^3)", lambda x: 3.0 * x**2),
+        ("y ~ log(v)", lambda v: 1.0 / v),
+        ("y ~ sqrt(v)", lambda v: 0.5 / np.sqrt(v)),
+        ("y ~ I(1/v)", lambda v: -1.0 / v**2),
+        ("y ~ exp(x)", np.exp),
+        ("y ~ sin(x)", np.cos),
+        ("y ~ abs(x)", np.sign),
+    ],
+)
+def test_the_design_is_differentiated_to_ten_digits(formula: str, derivative: Any) -> None:
+    rng = np.random.default_rng(2)
+    data = random_data() | {"v": np.exp(3.0 * rng.normal(size=300))}  # six orders of magnitude
+    made = study(formula, data)
+    column = "v" if "v" in formula else "x"
+    values = made.population.table[column].values
+    found = design_derivative(made.schema, made.population.table, column, float(np.median(values)), 1.0)
+    if derivative is None:
+        g = np.array(data["g"])
+        np.testing.assert_array_equal(found, np.column_stack([np.ones(300), g == "b", g == "c"]))
+    else:
+        np.testing.assert_allclose(found[:, 0], derivative(values), rtol=1e-10)
+
+
+@pytest.mark.parametrize("basis", ["bs(x, df=12)", "ns(x, df=8)", "bs(x, df=6, degree=2)"])
+def test_splines_are_differentiated_between_and_at_their_knots(basis: str) -> None:
+    made = study(f"y ~ {basis}", random_data())
+    table = made.population.table
+    x = table["x"].values
+    found = design_derivative(made.schema, table, "x", float(np.median(x)), 1.0)
+    h = 1e-6 * np.ptp(x)
+    upper, lower = (
+        made.schema.design(Table({**table.columns, **from_frame({"x": x + s * h}).columns}, len(x), ""))
+        for s in (1, -1)
+    )
+    np.testing.assert_allclose(found, (upper - lower) / (2.0 * h), atol=1e-6 * np.abs(found).max())  # rounding over h
+
+
+def test_where_there_is_no_derivative_is_said() -> None:
+    data = random_data()
+    data["z"][7] = 0.0
+    made = study("y ~ sqrt(z) + x", data)
+    with pytest.raises(
+        StatisticsError, match=r"the effect of column 'z' is not defined .* contrast between two values"
+    ):
+        effects(*made, ["z"])
+    contrasts(*made, "z", [(0.0, 1.0)])
+
+
+# --- what must hold -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["dydx"])
+@pytest.mark.parametrize("formula", ["y ~ x * g + log(z)", "y ~ 0 + g + ns(x, df=3)"])
+def test_effects_on_all_classes_sum_to_zero(formula: str, kind: Any) -> None:
+    made = study(formula, random_data(classes=4))
+    found = effects(*made, slope=kind, by=["g"])
+    per_class = found.estimate.reshape(-1, 4)
+    np.testing.assert_allclose(per_class.sum(axis=1), 0.0, atol=1e-14)  # rounding of sums of probabilities
+    whole = found.covariance.reshape(len(per_class), 4, len(per_class), 4)
+    np.testing.assert_allclose(whole.sum(axis=1), 0.0, atol=1e-12 * found.covariance.max())
+
+
+def test_the_reference_class_changes_no_effect() -> None:
+    data = random_data(classes=3)
+    first, second = (effects(*study("y ~ x * g + z", data, reference=k)) for k in (0, 2))
+    np.testing.assert_allclose(first.estimate, second.estimate, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(first.std_error, second.std_error, rtol=1e-10)
+
+
+def test_frequency_weights_are_replicated_rows() -> None:
+    data = random_data(classes=3)
+    repeated = {name: np.repeat(values, data["w"].astype(int)) for name, values in data.items()}
+    weighted = effects(*study("y ~ x * g + log(z)", data, weights="w"), by=["g"])
+    replicated = effects(*study("y ~ x * g + log(z)", repeated), by=["g"])
+    np.testing.assert_allclose(weighted.estimate, replicated.estimate, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(weighted.std_error, replicated.std_error, rtol=1e-9)
+
+
+def test_sampling_weights_weigh_and_precision_weights_do_not() -> None:
+    data = random_data()
+    populations = {
+        kind: study("y ~ x", data, kind, weights="w").population.weight for kind in ("frequency", "precision")
+    }
+    np.testing.assert_array_equal(populations["frequency"], data["w"])
+    np.testing.assert_array_equal(populations["precision"], np.ones(300))
+    prepared = prepare("y ~ x", from_frame(data), weights="w")
+    sampled = Estimates(fit(prepared.problem), 0, "sampling")
+    np.testing.assert_array_equal(fitted_population(sampled, prepared.schema, prepared.complete).weight, data["w"])
+
+
+def test_rows_without_weight_do_not_count() -> None:
+    data = random_data()
+    data["w"][::3] = 0.0
+    kept = {name: values[data["w"] > 0] for name, values in data.items()}
+    whole, part = (effects(*study("y ~ x * g", d, weights="w"), by=["g"]) for d in (data, kept))
+    np.testing.assert_allclose(whole.estimate, part.estimate, rtol=1e-10)
+    np.testing.assert_allclose(whole.std_error, part.std_error, rtol=1e-10)
+
+
+def test_runs_of_rows_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = study("y ~ x * g + log(z)", random_data(classes=3), weights="w")
+    whole = effects(*made, by=["g"])
+    monkeypatch.setattr(Predictor, "step", 17)
+    parts = effects(*made, by=["g"])
+    np.testing.assert_allclose(parts.estimate, whole.estimate, rtol=1e-12)
+    np.testing.assert_allclose(parts.jacobian, whole.jacobian, rtol=1e-10, atol=1e-13)
+
+
+def test_a_population_other_than_the_fit() -> None:
+    data = random_data()
+    made = study("y ~ x + g", data)
+    half = from_frame({name: values[:100] for name, values in data.items()})
+    found = margins(*made[:3], Population(half))
+    X = np.column_stack([np.ones(100), made.schema.design(half)])
+    assert found.estimate[0] == pytest.approx(float(sigmoid(X @ made.estimates.params).mean()), rel=1e-12)
+
+
+def test_an_offset_in_the_formula_moves_with_its_column() -> None:
+    prepared = prepare("y ~ x + offset(log(z))", from_frame(random_data()))
+    stated = prepared.schema.offset(prepared.complete)
+    estimates = Estimates(fit(replace(prepared.problem, offset=stated)))
+    population = fitted_population(estimates, prepared.schema, prepared.complete)
+    made = Study(estimates, covariance(estimates), prepared.schema, population)
+    found = effects(*made, ["z"])
+    eta = made.estimates.linear_predictor()[:, 0]
+    z = made.population.table["z"].values
+    assert found.estimate[0] == pytest.approx(float((sigmoid(eta) * sigmoid(-eta) / z).mean()), rel=1e-9)
+
+
+def test_aliased_columns_are_left_out_where_they_matter() -> None:
+    data = random_data() | {"twice": 2.0 * random_data()["x"]}
+    made = study("y ~ x + twice + z", data)
+    found = effects(*made)
+    assert np.isnan(found.estimate[:2]).all()  # neither moves alone in the data
+    assert np.isnan(found.std_error[:2]).all()
+    assert "combination of others" in found.notes[0]
+    alone = study("y ~ x + z", data)
+    np.testing.assert_allclose(found.estimate[2], effects(*alone, ["z"]).estimate[0], rtol=1e-9)
+    np.testing.assert_allclose(found.std_error[2], effects(*alone, ["z"]).std_error[0], rtol=1e-9)
+    together = margins(*made, at={"x": 1.0, "twice": 2.0})
+    np.testing.assert_allclose(together.estimate, margins(*alone, at={"x": 1.0}).estimate, rtol=1e-9)
+    assert together.notes == ()
+
+
+def test_arrays_have_a_term_for_each_column() -> None:
+    rng = np.random.default_rng(1)
+    X = rng.normal(loc=[0.0, 100.0, 0.0], size=(200, 3))
+    y = (rng.uniform(size=200) < sigmoid(X[:, 0])).astype(np.uint8)
+    estimates = Estimates(fit(Problem(X, y)))
+    schema, table = columns_as_terms(estimates.problem)
+    found = effects(estimates, covariance(estimates), schema, fitted_population(estimates, schema, table))
+    eta = estimates.linear_predictor()[:, 0]
+    expected = (sigmoid(eta) * sigmoid(-eta)).mean() * estimates.params[1:]
+    np.testing.assert_allclose(found.estimate, expected, rtol=1e-12)
+    assert found.labels["column"] == ("x0", "x1", "x2")
+
+
+def test_ratios_are_tested_and_bounded_on_the_log_scale(additive: Study) -> None:
+    found = contrasts(*additive, "race", [("1", "2")], measure="ratio")
+    low, high = found.interval(0.9)[0]
+    assert low * high == pytest.approx(float(found.estimate[0]) ** 2, rel=1e-12)
+    assert found.statistic[0] == pytest.approx(np.log(found.estimate[0]) / found.std_error[0], rel=1e-12)
+    assert np.log(high / found.estimate[0]) == pytest.approx(1.6448536269514722 * found.std_error[0], rel=1e-12)
+    # 2 Phi(-|z|) by the complementary error function
+    from math import erfc, sqrt
+
+    assert found.p_value[0] == pytest.approx(erfc(abs(found.statistic[0]) / sqrt(2.0)), rel=1e-12)
+
+
+def test_a_column_far_from_zero_keeps_its_digits() -> None:
+    data = random_data()
+    near = effects(*study("y ~ x + g", data), ["x"])
+    far = effects(*study("y ~ x + g", data | {"x": data["x"] + 1e6}), ["x"])
+    # x itself keeps 1e-16 * 1e6 of its digits
+    np.testing.assert_allclose(far.estimate, near.estimate, rtol=1e-8)
+    np.testing.assert_allclose(far.std_error, near.std_error, rtol=1e-8)
+
+
+def test_statsmodels_agrees_where_it_is_right() -> None:
+    discrete = pytest.importorskip("statsmodels.discrete.discrete_model")
+    data = random_data()
+    made = study("y ~ x + z", data)
+    X = np.column_stack([np.ones(300), data["x"], data["z"]])
+    result = discrete.Logit((data["y"] == "class 1").astype(float), X).fit(disp=0, tol=1e-14)
+    for at, others in (("overall", "observed"), ("mean", "means")):
+        theirs = result.get_margeff(at=at)
+        ours = effects(*made, others=others)  # type: ignore[arg-type]
+        np.testing.assert_allclose(ours.estimate, theirs.margeff, rtol=1e-8)
+        np.testing.assert_allclose(ours.std_error, theirs.margeff_se, rtol=1e-6)  # their optimum
+
+
+def test_many_groups_are_averaged_in_one_pass() -> None:
+    rng = np.random.default_rng(3)
+    data = random_data() | {"cell": rng.integers(0, 50, size=300)}
+    made = study("y ~ x", data)
+    groups = groups_of(made.population, ["cell", "g"])
+    model = Predictor(made.estimates, made.schema)
+    average = average_prediction(model, made.population, groups, {}, "probability")
+    eta = made.estimates.linear_predictor()
+    for k in range(groups.number):
+        own = groups.codes == k
+        assert average.value[k, 0] == pytest.approx(float(sigmoid(eta[own]).mean()), rel=1e-12)
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": ["ag"]}, "no column 'ag'; did you mean 'age'"),
+        ({"at": {"ftv": 1}}, "no column 'ftv'"),
+        ({"at": {"age": []}}, "no value is given for column 'age'"),
+        ({"at": {"age": float("nan")}}, "cannot be held at nan"),
+        ({"columns": ["race"], "at": {"race": "1"}}, "is compared, so it cannot be held"),
+        ({"columns": ["race"], "slope": "eyex"}, "is not a number, so it has no elasticity"),
+        ({"kind": "link", "slope": "eyex"}, "an elasticity is of a probability"),
+        ({"kind": "odds"}, "there is no kind 'odds'"),
+        ({"others": "medians"}, "there is no others 'medians'"),
+        ({"at": {"age": np.arange(200), "lwt": np.arange(200)}}, "40,000 combinations of values are asked for"),
+    ],
+)
+def test_what_cannot_be_answered_is_said(additive: Study, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(StatisticsError, match=message):
+        effects(*additive, **options)
+
+
+def test_contrasts_of_numbers_need_values(additive: Study) -> None:
+    with pytest.raises(StatisticsError, match=r"say which of its values to compare, such as pairs=\[\(20, 30\)\]"):
+        contrasts(*additive, "age")
+    with pytest.raises(StatisticsError, match="is of probabilities"):
+        contrasts(*additive, "race", kind="link", measure="ratio")
+    with pytest.raises(ValueError, match="level '9', which the model has not seen"):
+        contrasts(*additive, "race", [("1", "9")])
+
+
+def test_no_effects_without_a_proved_optimum() -> None:
+    data = random_data() | {"y": np.where(random_data()["x"] > 0, "yes", "no")}
+    prepared = prepare("y ~ x", from_frame(data))
+    estimates = Estimates(fit(prepared.problem))
+    population = fitted_population(estimates, prepared.schema, prepared.complete)
+    nothing = Covariance("model", np.zeros((2, 2)))
+    with pytest.raises(StatisticsError, match="separated"):
+        margins(estimates, nothing, prepared.schema, population)
+
+
+def test_groups_need_values(additive: Study) -> None:
+    table = additive.population.table
+    part = from_frame({"part": np.where(np.arange(table.n_rows) < 4, np.nan, 1.0)}).columns
+    population = Population(Table({**table.columns, **part}, table.n_rows, table.source))
+    with pytest.raises(StatisticsError, match="column 'part' is missing in 4 rows"):
+        margins(*additive[:3], population, by=["part"])
