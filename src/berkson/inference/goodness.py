@@ -15,6 +15,7 @@ class Goodness:
     n_obs       observations: rows of positive weight, or the sum of frequency weights; a group of trials is one
     parameters  estimated, aliased ones apart; `intercepts` of them are those of the null model
     equations   K - 1
+    pseudo      the likelihood is that of sampling weights: information criteria and p values are NaN
     """
 
     likelihood: Likelihood
@@ -22,16 +23,26 @@ class Goodness:
     parameters: int
     intercepts: int
     equations: int
+    pseudo: bool = False
 
     @property
     def aic(self) -> float:
         """-2 log-likelihood + 2 parameters."""
-        return -2.0 * self.likelihood.log_likelihood + 2.0 * self.parameters
+        return self._penalised(2.0)
+
+    @property
+    def aicc(self) -> float:
+        """AIC + 2 k (k + 1) / (n_obs - k - 1) for k parameters; NaN where there are too few observations."""
+        k, room = self.parameters, self.n_obs - self.parameters - 1.0
+        return self.aic + 2.0 * k * (k + 1.0) / room if room > 0.0 else math.nan
 
     @property
     def bic(self) -> float:
         """-2 log-likelihood + log(n_obs) parameters."""
-        return -2.0 * self.likelihood.log_likelihood + math.log(self.n_obs) * self.parameters
+        return self._penalised(math.log(self.n_obs))
+
+    def _penalised(self, each: float) -> float:
+        return math.nan if self.pseudo else -2.0 * self.likelihood.log_likelihood + each * self.parameters
 
     @property
     def df_model(self) -> int:
@@ -56,10 +67,12 @@ class Goodness:
 
     @property
     def p_value(self) -> float:
-        """Of the likelihood ratio; NaN of a model without columns."""
+        """Of the likelihood ratio; NaN of a model without columns, and of a pseudo-likelihood."""
         from scipy.special import chdtrc  # type: ignore[import-untyped]
 
-        return float(chdtrc(self.df_model, max(0.0, self.likelihood_ratio))) if self.df_model else math.nan
+        if self.pseudo or not self.df_model:
+            return math.nan
+        return float(chdtrc(self.df_model, max(0.0, self.likelihood_ratio)))
 
 
 def goodness(estimates: Estimates, likelihood: Likelihood) -> Goodness:
@@ -71,4 +84,5 @@ def goodness(estimates: Estimates, likelihood: Likelihood) -> Goodness:
         estimates.rows.coordinates.size,
         equations * estimates.problem.intercept,
         equations,
+        estimates.weight_kind == "sampling" and estimates.problem.weight is not None,
     )

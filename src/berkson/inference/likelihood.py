@@ -32,11 +32,15 @@ class Likelihood:
         return 1.0 - self.deviance / self.null_deviance if self.null_deviance > 0.0 else 0.0
 
 
-def likelihood(result: Fit, trials: F64 | None = None) -> Likelihood:
-    """The likelihood of a fit without a penalty; `trials` (n,) where rows are shares of successes among them."""
+def likelihood(result: Fit, trials: F64 | None = None, objective: float | None = None) -> Likelihood:
+    """The likelihood of a fit without a penalty; `trials` (n,) where rows are shares of successes among them.
+
+    objective : of other estimates than the fit's, where they are asked about.
+    """
     problem = result.problem
     saturated = _saturated(problem)
-    value, null = result.certificate.objective, _null_objective(result)
+    value = result.certificate.objective if objective is None else objective
+    null = _null_objective(result)
     constant = 0.0 if trials is None else _binomial_coefficients(problem, trials)
     return Likelihood(constant - value, constant - null, 2.0 * (value - saturated), 2.0 * (null - saturated))
 
