@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +18,6 @@ import numpy.typing as npt
 from berkson import kernels
 from berkson.fit import Certificate, Fit, certify, fit
 from berkson.formula import Formula, Schema, learn, parse
-from berkson.formula.syntax import columns_of
 from berkson.kernels.reference import sigmoid, softmax
 from berkson.problem import Problem, Wording
 from berkson.rows.memory import threads_for
@@ -103,7 +103,7 @@ class Model:
     @property
     def predictors(self) -> list[str]:
         """The columns that a prediction needs."""
-        columns = dict.fromkeys(c for term in self.schema.terms for v in term for c in columns_of(v))
+        columns = self.schema.predictors
         return [*columns, *([self.offset] if self.offset and self.offset not in columns else [])]
 
     @property
@@ -128,7 +128,7 @@ class Model:
         for start in range(0, len(known), step):
             rows = known[start : start + step]
             part = used.take(rows)
-            offset = None if self.offset is None else _numbers(part, self.offset)
+            offset = offset_of(self.schema, part, self.offset)
             X = self.schema.design(part)
             eta[rows] = kernels.linear_predictor(X, None, np.zeros(p), coef, offset, threads_for(X.size))
         return eta
@@ -145,8 +145,9 @@ class Model:
 
     def certificate(self, table: Table, tol: float) -> tuple[Certificate, Problem, RowCount]:
         """What can be proved of these coefficients on the rows of a table without missing values."""
-        table, rows = complete_rows(table, [c for c in (self.weights, self.offset) if c])
-        problem, rows = problem_of(self.schema, table, rows, self.weights, self.offset, self.strength)
+        complete, rows = complete_rows(table, [c for c in (self.weights, self.offset) if c])
+        problem, rows = problem_of(self.schema, complete, rows, self.weights, self.offset, self.strength)
+        problem = _of_table(problem, table, _used(table, rows))
         return certify(problem, self.coef, self.intercept, tol=tol), problem, rows
 
 
@@ -240,13 +241,35 @@ def prepare(
     complete, rows = complete_rows(table, apart)
     named = {*formula.response.columns, *formula.columns}
     seen = {name: column for name, column in complete.columns.items() if name not in apart or name in named}
-    schema = learn(formula, Table(seen, complete.n_rows, complete.source), event=event)
+    event_value = None if event is None else _event_of(complete, formula.response.columns[0], event)
+    schema = learn(formula, Table(seen, complete.n_rows, complete.source), event=event_value)
     problem, rows = problem_of(schema, complete, rows, weights, offset, strength)
     if rows.missing and not drop_missing:
         counts = ", ".join(f"{name} in {count:,}" for name, count in rows.missing.items())
         raise ValueError(f"{rows.read - rows.used:,} of {rows.read:,} rows of {table.source} lack a value ({counts})")
-    used = ~np.any([table[name].missing() for name in rows.missing], axis=0) if rows.missing else None
-    return Prepared(formula, schema, table, rows, problem, weights, offset, used)
+    used = _used(table, rows)
+    return Prepared(formula, schema, table, rows, _of_table(problem, table, used), weights, offset, used)
+
+
+def _used(table: Table, rows: RowCount) -> npt.NDArray[np.bool_] | None:
+    """The rows (n_rows,) in which nothing is missing; None: all."""
+    return ~np.any([table[name].missing() for name in rows.missing], axis=0) if rows.missing else None
+
+
+def _of_table(problem: Problem, table: Table, used: npt.NDArray[np.bool_] | None) -> Problem:
+    """The problem with messages in the words of a table: options of the command, and the table's rows."""
+    return replace(problem, wording=replace(WORDING, source=table.source, used=used))
+
+
+def _event_of(table: Table, response: str, text: str) -> object:
+    """The event that a text names by value: `TRUE` of booleans, `1.0` of numbers; of any other column the text itself."""
+    kind = table[response].kind
+    if kind == "boolean" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if kind == "number":
+        with suppress(ValueError):
+            return float(text)
+    return text
 
 
 def complete_rows(table: Table, columns: list[str]) -> tuple[Table, RowCount]:
@@ -272,7 +295,7 @@ def problem_of(
         table = table.take(~absent)
     rows = RowCount(rows.read, table.n_rows, {**rows.missing, **counts})
     classes = classes_of(schema)
-    if offset is not None and len(classes) > 2:
+    if (offset is not None or schema.offsets) and len(classes) > 2:
         raise ValueError(f"an offset is for two classes, and the response has {len(classes)}; leave it out")
     _refuse_huge(table.n_rows, len(schema.names))
     y, trials = schema.response(table)
@@ -281,12 +304,18 @@ def problem_of(
         own = _numbers(table, weights)
         _refuse_weights(own, weights, table.source)
         weight = own if trials is None else own * trials
-    shift = None if offset is None else _numbers(table, offset)
+    shift = offset_of(schema, table, offset)
     X = schema.design(table)
-    return (
-        Problem(X, y, len(classes), weight, shift, strength, schema.intercept, schema.names, classes, WORDING),
-        rows,
-    )
+    return Problem(X, y, len(classes), weight, shift, strength, schema.intercept, schema.names, classes), rows
+
+
+def offset_of(schema: Schema, table: Table, column: str | None) -> F64 | None:
+    """The known part of the log-odds (n,): that column and the formula's own offsets."""
+    own = schema.offset(table)
+    if column is None:
+        return own
+    given = _numbers(table, column)
+    return given if own is None else given + own
 
 
 def proof_of(certificate: Certificate, problem: Problem) -> Proof:
