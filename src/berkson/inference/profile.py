@@ -65,6 +65,11 @@ class _Start:
     least: float
     basis: F64 | None = None
 
+    @property
+    def convex(self) -> bool:
+        """Whether it is a likelihood, not a penalised one."""
+        return isinstance(self.rows, InMemory)
+
     def solver(self, make: Callable[[F64, Evaluation, F64], Solver[Result]], function: F64) -> Solver[Result]:
         """make(theta, at, function), in the coordinates of the confined space."""
         if self.basis is None:
@@ -96,7 +101,7 @@ def profile_intervals(estimates: Estimates, level: float = 0.95, functions: F64 
     ends = np.full((len(functions), 2), math.nan)  # lower, upper
     with one_thread(estimates.problem.unknowns):
         for start, wanted in _jobs(estimates, functions, ends):
-            ending = _ending(start.least, half, chords=_worth_keeping(start.rows, len(start.theta)))
+            ending = _ending(start, half)
             solvers = [start.solver(ending, sign * v) for _, sign, v in wanted]
             for (i, sign, v), end in zip(wanted, run_together(solvers, start.rows), strict=True):
                 if not end.error <= ACCEPTED:
@@ -105,8 +110,10 @@ def profile_intervals(estimates: Estimates, level: float = 0.95, functions: F64 
     return ProfileIntervals(level, ends[:, 0], ends[:, 1])
 
 
-def _ending(least: float, half: float, *, chords: bool) -> Callable[[F64, Evaluation, F64], Solver[End]]:
-    return lambda theta, at, v: end_of_profile(theta, at, v, least, least + half, chords=chords)
+def _ending(start: _Start, half: float) -> Callable[[F64, Evaluation, F64], Solver[End]]:
+    rows, least, convex = start.rows, start.least, start.convex
+    chords = isinstance(rows, InMemory) and rows.n_rows * len(start.theta) >= MANY_CELLS
+    return lambda theta, at, v: end_of_profile(theta, at, v, least, least + half, convex=convex, chords=chords)
 
 
 def _jobs(estimates: Estimates, functions: F64, ends: F64) -> Iterable[tuple[_Start, list[tuple[int, int, F64]]]]:
@@ -157,10 +164,6 @@ def _far(theta: F64, direction: F64, value: float) -> Solver[F64]:
     return theta + length * direction
 
 
-def _worth_keeping(rows: Rows, size: int) -> bool:
-    return isinstance(rows, InMemory) and rows.n_rows * size >= MANY_CELLS
-
-
 def _not_found(estimates: Estimates, function: F64, sign: int) -> str:
     named = np.flatnonzero(function)
     what = repr(estimates.names[named[0]]) if len(named) == 1 else "a combination of parameters"
@@ -194,7 +197,7 @@ def profile_test(estimates: Estimates, functions: F64, values: F64 | None = None
     with one_thread(estimates.problem.unknowns):
         start = _start_inside(estimates) if isinstance(estimates, LimitingEstimates) else _start(estimates)
         theta = start.theta + np.linalg.lstsq(v / size[:, None], (values - v @ start.theta) / size)[0]
-        found = run(least_on_plane(theta, v), start.rows)
+        found = run(least_on_plane(theta, v, convex=start.convex), start.rows)
     if not _reached(found):
         raise StatisticsError("the fit under the hypothesis did not converge; rescale the columns, or use a Wald test")
     statistic = max(2.0 * (found.at.value - start.least), 0.0)
@@ -211,7 +214,7 @@ def profile_curve(estimates: Estimates, function: F64, grid: F64) -> F64:
     start, ((_, _, v), *_) = jobs[0]
     with one_thread(estimates.problem.unknowns):
         shift = start.shift(v)
-        solvers = [start.solver(_at(float(b) - shift), v) for b in grid]
+        solvers = [start.solver(_at(float(b) - shift, start.convex), v) for b in grid]
         found = run_together(solvers, start.rows)
     if not all(map(_reached, found)):
         raise StatisticsError("the profile could not be computed on the whole grid; choose a narrower one")
@@ -220,8 +223,8 @@ def profile_curve(estimates: Estimates, function: F64, grid: F64) -> F64:
     return np.asarray(np.sign(grid - estimate) * np.sqrt(np.maximum(drop, 0.0)))
 
 
-def _at(b: float) -> Callable[[F64, Evaluation, F64], Solver[Solution]]:
-    return lambda theta, at, v: least_at(theta, at, v, b)
+def _at(b: float, convex: bool) -> Callable[[F64, Evaluation, F64], Solver[Solution]]:
+    return lambda theta, at, v: least_at(theta, at, v, b, convex=convex)
 
 
 def _reached(found: Solution) -> bool:

@@ -23,7 +23,7 @@ from berkson.penalty import Ridge
 from berkson.rows.questions import Evaluate, Evaluation
 from berkson.solvers.newton import Solution, newton, newton_step
 from berkson.solvers.run import Solver
-from berkson.solvers.subspace import complement, within
+from berkson.solvers.subspace import complement, turn_up, turned_up, within
 
 F64 = npt.NDArray[np.float64]
 
@@ -86,17 +86,18 @@ class _Model:
 
 
 def end_of_profile(
-    theta: F64, at: Evaluation, v: F64, least: float, cutoff: float, *, chords: bool = False
+    theta: F64, at: Evaluation, v: F64, least: float, cutoff: float, *, convex: bool, chords: bool = False
 ) -> Solver[End]:
     """The end of {objective <= cutoff} along v, from a theta inside, evaluated to order 2; `least` is the infimum.
 
+    convex : the objective is; else the end is the first that is met on the way from the minimum.
     chords : keep a Hessian as long as it serves: many ends then share passes with gradients alone.
     """
     tolerance = max(ERROR, ROUNDING * abs(cutoff))
     end = yield from _directly(theta, at, v, cutoff, tolerance, chords)
     if end.error <= tolerance:
         return end
-    return (yield from _bracketed(theta, v, least, cutoff, tolerance))
+    return (yield from _bracketed(theta, v, least, cutoff, tolerance, convex))
 
 
 def _directly(theta: F64, at: Evaluation, v: F64, cutoff: float, tolerance: float, chords: bool) -> Solver[End]:
@@ -127,12 +128,12 @@ def _directly(theta: F64, at: Evaluation, v: F64, cutoff: float, tolerance: floa
     return failed
 
 
-def _bracketed(theta: F64, v: F64, least: float, cutoff: float, tolerance: float) -> Solver[End]:
-    """Values of the profile on either side of its end: as it is convex, tangents bound the end from outside."""
+def _bracketed(theta: F64, v: F64, least: float, cutoff: float, tolerance: float, convex: bool) -> Solver[End]:
+    """Values of the profile on either side of its end; where it is convex, its tangents bound the end from outside."""
     best, good = End(theta, float(v @ theta), math.inf), theta
     low, high, longest = float(v @ theta), math.inf, FIRST
     for _ in range(OUTER):
-        found = yield from least_on_plane(theta, v[None, :])
+        found = yield from least_on_plane(theta, v[None, :], convex=convex)
         b, p = float(v @ found.theta), found.at.value
         if found.reason not in ("target", "stalled") or not math.isfinite(p):  # so far out that Newton is lost
             if not low < b < math.inf or p < cutoff:
@@ -145,14 +146,14 @@ def _bracketed(theta: F64, v: F64, least: float, cutoff: float, tolerance: float
             best = End(found.theta, b, abs(p - cutoff))
         if best.error <= tolerance:
             return best
-        along, curvature = _along(found.at.hessian, v)
+        along, curvature = _along(found.at.hessian if convex else turn_up(found.at.hessian), v)
         slope = float(v @ found.at.gradient) / float(v @ v)
         step = _Model(p, slope, 1.0 / curvature, 0.0, np.zeros_like(v), along).to_cutoff(cutoff)
         if p < cutoff:
             low, good = max(low, b), found.theta
             step = min(step, longest / float(np.abs(along).max()))
             longest *= GROWTH
-            if slope > 0.0:
+            if convex and slope > 0.0:
                 high = min(high, b + (cutoff - p) / slope)
                 if p - least > RISEN * (cutoff - least):  # a tail that rises exponentially ends sooner than a parabola
                     step = min(step, (p - least) / slope * math.log((cutoff - least) / (p - least)))
@@ -173,17 +174,19 @@ def _along(hessian: F64, v: F64) -> tuple[F64, float]:
     return step / width, 1.0 / width
 
 
-def least_at(theta: F64, at: Evaluation, v: F64, b: float) -> Solver[Solution]:
+def least_at(theta: F64, at: Evaluation, v: F64, b: float, *, convex: bool) -> Solver[Solution]:
     """The least objective over v'theta = b, from a theta evaluated to order 2."""
     assert at.hessian is not None
-    return (yield from least_on_plane(theta + (b - float(v @ theta)) * _along(at.hessian, v)[0], v[None, :]))
+    along, _ = _along(at.hessian, v)
+    return (yield from least_on_plane(theta + (b - float(v @ theta)) * along, v[None, :], convex=convex))
 
 
-def least_on_plane(theta: F64, functions: F64) -> Solver[Solution]:
+def least_on_plane(theta: F64, functions: F64, *, convex: bool) -> Solver[Solution]:
     """The least objective where functions (r, size), which are independent, keep their values at theta."""
 
     def confined(z: F64) -> Solver[Solution]:
-        return newton(z, Ridge(np.zeros(len(z))), target=MINIMISED, max_iterations=200)
+        minimise = newton(z, Ridge(np.zeros(len(z))), target=MINIMISED, max_iterations=200)
+        return minimise if convex else turned_up(minimise)
 
     basis = complement(functions)
     found = yield from within(confined, theta, basis)
