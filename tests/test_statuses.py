@@ -7,7 +7,9 @@ import pytest
 
 from berkson import InputError, LogisticRegression
 from berkson.fit import certify, fit
+from berkson.model import fit_table
 from berkson.problem import Problem, Wording
+from berkson.table import from_frame
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 3))
@@ -67,3 +69,46 @@ def test_coefficients_that_are_no_numbers_are_refused_by_name(value: float) -> N
 def test_coefficients_that_overflow_are_refused_without_a_warning_of_arithmetic() -> None:
     with pytest.raises(InputError, match="overflows: rescale the columns, the offset or the coefficients"):
         certify(Problem(X, MIXED), np.full((1, 3), 1e308), np.zeros(1))
+
+
+# --- rows and events of tables --------------------------------------------------------------------------------------
+
+
+def test_rows_of_arrays_count_from_0_and_those_of_a_table_from_1_in_the_table() -> None:
+    x, y = np.array([1.0, np.nan, 2.0, np.nan, 1e300, 3.0, 4.0]), np.array([0, 1, 1, 0, 1, 0, 1], dtype=np.uint8)
+    kept = ~np.isnan(x)
+    with pytest.raises(InputError, match=r"column 'x0' holds 1e\+300 in row 2, too large"):
+        fit(Problem(x[kept][:, None], y[kept]))
+    with pytest.raises(InputError, match=r"column 'x' holds 1e\+300 in row 5 of doses, too large"):
+        fit_table("y ~ x", from_frame({"x": x, "y": y}, "doses"))
+    model, _ = fit_table("y ~ x", from_frame({"x": np.where(x == 1e300, 5.0, x), "y": y}, "doses"))
+    with pytest.raises(InputError, match="row 5 of other, too large"):
+        model.certificate(from_frame({"x": x, "y": y}, "other"), 1e-8)
+
+
+def test_a_table_speaks_of_the_options_of_the_command() -> None:
+    table = from_frame({"x": X[:, 0], "y": MIXED}, "doses")
+    model, _ = fit_table("y ~ x", table, max_iterations=1)
+    assert model.proof.status.endswith("; raise max_iterations (in the command: --max-iter)")
+
+
+@pytest.mark.parametrize(
+    ("values", "event", "chosen"),
+    [
+        (MIXED == 1, "TRUE", "true"),
+        (MIXED == 1, "False", "false"),
+        (MIXED, "1.0", "1"),
+        (MIXED, "0e0", "0"),
+        (MIXED * 1.5 + 1.0, "2.50", "2.5"),
+        (MIXED * 0.5, "0.50", None),
+        (np.where(MIXED, "TRUE", "1.0"), "1.0", "1.0"),
+    ],
+    ids=["true", "false", "one", "zero", "half", "a share", "text"],
+)
+def test_an_event_is_meant_by_its_value(values: object, event: str, chosen: str | None) -> None:
+    table = from_frame({"x": X[:, 0], "y": values}, "doses")
+    if chosen is None:
+        with pytest.raises(ValueError, match="it is a share"):
+            fit_table("y ~ x", table, event=event)
+        return
+    assert fit_table("y ~ x", table, event=event)[0].classes[1] == chosen

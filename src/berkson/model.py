@@ -261,15 +261,15 @@ def _of_table(problem: Problem, table: Table, used: npt.NDArray[np.bool_] | None
     return replace(problem, wording=replace(WORDING, source=table.source, used=used))
 
 
-def _event_of(table: Table, response: str, text: str) -> object:
-    """The event that a text names by value: `TRUE` of booleans, `1.0` of numbers; of any other column the text itself."""
+def _event_of(table: Table, response: str, event: object) -> object:
+    """The event that a text names by value (`TRUE` of booleans, `1.0` of numbers); else the text itself."""
     kind = table[response].kind
-    if kind == "boolean" and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if kind == "number":
+    if kind == "boolean" and str(event).lower() in ("true", "false"):
+        return str(event).lower() == "true"
+    if kind == "number" and isinstance(event, str):
         with suppress(ValueError):
-            return float(text)
-    return text
+            return float(event)
+    return event
 
 
 def complete_rows(table: Table, columns: list[str]) -> tuple[Table, RowCount]:

@@ -19,13 +19,19 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Wording:
-    """What the door that a caller came through calls its options, for messages."""
+    """What the door that a caller came through calls its options and its rows, for messages.
+
+    source, used : the name of a table, whose rows count from 1, and which of them (n_read,) the problem has (None:
+    all); without a source, rows count from 0 as those of arrays do.
+    """
 
     penalty: str = "a penalty (strength > 0, a finite C)"
     stronger: str = "a stronger penalty (a smaller C)"
     iterations: str = "max_iter"
+    source: str = ""
+    used: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,14 @@ class Problem:
         if j == self.X.shape[1]:
             return "(Intercept)"
         return self.names[j] if self.names else f"x{j}"
+
+    def row(self, i: int) -> str:
+        """Row i in the words of the door."""
+        wording = self.wording
+        if not wording.source:
+            return f"row {i}"
+        place = i if wording.used is None else int(np.flatnonzero(wording.used)[i])
+        return f"row {place + 1} of {wording.source}"
 
     def class_name(self, k: int) -> str:
         return self.classes[k] if self.classes else str(k)
@@ -114,12 +128,12 @@ def check(problem: Problem) -> F64:
         )
     _check_labels(problem, n)
     if problem.weight is not None:
-        _check_weights(problem.weight, n)
+        _check_weights(problem, problem.weight, n)
     if problem.offset is not None and len(problem.offset) != n:
         raise InputError(f"offset has {len(problem.offset)} rows, but X has {n}: give one offset a row")
     if problem.offset is not None and not np.isfinite(problem.offset).all():
         row = int(np.flatnonzero(~np.isfinite(problem.offset.reshape(n, -1)).all(axis=1))[0])
-        raise InputError(f"offset holds NaN or infinity in row {row}; drop the row or give it a finite offset")
+        raise InputError(f"offset holds NaN or infinity in {problem.row(row)}; drop the row or give it a finite offset")
     totals = problem.class_weights()
     absent = [problem.class_name(k) for k in np.flatnonzero(totals == 0).tolist()]
     if absent and len(absent) < problem.n_classes - 1:
@@ -144,7 +158,7 @@ def _check_labels(problem: Problem, n: int) -> None:
     if y.dtype.kind in "ui":
         if y.max() >= K or (y.dtype.kind == "i" and y.min() < 0):
             row = int(np.flatnonzero((y >= K) | (y < 0))[0])
-            raise InputError(f"y holds the class code {y[row]} in row {row}, but codes go from 0 to {K - 1}")
+            raise InputError(f"y holds the class code {y[row]} in {problem.row(row)}, but codes go from 0 to {K - 1}")
         return
     inside = (y >= 0.0) & (y <= 1.0)
     if y.ndim == 2:
@@ -152,18 +166,20 @@ def _check_labels(problem: Problem, n: int) -> None:
     if not inside.all():
         row = int(np.flatnonzero(~inside)[0])
         needs = "shares of the classes that sum to 1" if y.ndim == 2 else "a probability from 0 to 1"
-        raise InputError(f"y holds {y[row]} in row {row}; a soft label is {needs}")
+        raise InputError(f"y holds {y[row]} in {problem.row(row)}; a soft label is {needs}")
 
 
-def _check_weights(weight: F64, n: int) -> None:
+def _check_weights(problem: Problem, weight: F64, n: int) -> None:
     if weight.shape != (n,):
         raise InputError(f"sample_weight has shape {weight.shape}, but X has {n} rows: give one weight a row")
     if not np.isfinite(weight).all():
         row = int(np.flatnonzero(~np.isfinite(weight))[0])
-        raise InputError(f"sample_weight holds NaN or infinity in row {row}")
+        raise InputError(f"sample_weight holds NaN or infinity in {problem.row(row)}; drop the row or correct it")
     if weight.min() < 0:
         row = int(np.flatnonzero(weight < 0)[0])
-        raise InputError(f"sample_weight is negative in row {row} ({weight[row]:g}); weights must be zero or positive")
+        raise InputError(
+            f"sample_weight is negative in {problem.row(row)} ({weight[row]:g}); weights must be zero or positive"
+        )
     if not weight.any():
         raise InputError("sample_weight is zero in every row: there is nothing to fit")
 
@@ -180,7 +196,7 @@ def locate_non_finite(problem: Problem) -> InputError:
             count = int(bad[:, j].sum())
             more = f" ({count} such values in its first {start + len(block)} rows)" if count > 1 else ""
             return InputError(
-                f"Input X contains {kind}: column {problem.column(j)!r}, row {start + i}{more}; "
+                f"Input X contains {kind}: column {problem.column(j)!r}, {problem.row(start + i)}{more}; "
                 "drop or impute such rows first"
             )
     for start in range(0, len(X), step):
@@ -188,7 +204,7 @@ def locate_non_finite(problem: Problem) -> InputError:
         if (np.abs(block) > 1e150).any():
             i, j = map(int, np.argwhere(np.abs(block) > 1e150)[0])
             return InputError(
-                f"column {problem.column(j)!r} holds {block[i, j]:g} in row {start + i}, too large to be squared: "
-                "correct the value or rescale the column"
+                f"column {problem.column(j)!r} holds {block[i, j]:g} in {problem.row(start + i)}, too large to be "
+                "squared: correct the value or rescale the column"
             )
     return InputError("the linear predictor overflows: rescale the columns, the offset or the coefficients given")
