@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import pytest
 
 from berkson.fit import fit
 from berkson.formula import Schema
+from berkson.inference import predictor
 from berkson.inference.averages import average_prediction
 from berkson.inference.covariance import Covariance, covariance
 from berkson.inference.derivative import design_derivative
@@ -459,6 +461,39 @@ def test_many_groups_are_averaged_in_one_pass() -> None:
     for k in range(groups.number):
         own = groups.codes == k
         assert average.value[k, 0] == pytest.approx(float(sigmoid(eta[own]).mean()), rel=1e-12)
+
+
+def test_a_spline_is_differentiated_at_a_mean_far_from_zero() -> None:
+    data = random_data()
+    shifted = data | {"x": data["x"] + 2000.0}
+    near, far = (effects(*study("y ~ ns(x, df=5)", d), ["x"], others="means") for d in (data, shifted))
+    np.testing.assert_allclose(far.estimate, near.estimate, rtol=1e-8)  # x keeps 13 digits less the 3 of 2000
+    np.testing.assert_allclose(far.std_error, near.std_error, rtol=1e-8)
+
+
+def test_robust_errors_keep_their_digits_far_from_zero() -> None:
+    data = random_data()
+    found = []
+    for shift in (0.0, 1e4):
+        made = study("y ~ x + g", data | {"x": data["x"] + shift})
+        found.append(effects(made.estimates, covariance(made.estimates, "HC1"), made.schema, made.population, ["x"]))
+    # a covariance of named parameters has lost (1e4)^2 of its digits
+    np.testing.assert_allclose(found[1].std_error, found[0].std_error, rtol=1e-7)
+
+
+def test_memory_is_that_of_a_run_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    n = 100_000
+    data: dict[str, Any] = {f"x{j}": rng.normal(size=n) for j in range(20)}
+    data["y"] = rng.uniform(size=n) < sigmoid(data["x0"])
+    made = study("y ~ " + " + ".join(f"x{j}" for j in range(20)), data)
+    monkeypatch.setattr(predictor, "CELLS", 1 << 16)  # half a megabyte of each array
+    tracemalloc.start()
+    effects(*made, ["x0"])
+    contrasts(*made, "x1", [(0, 1)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * 8 * n  # a few columns long, where the design is twenty
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from berkson.inference.derivative import bulk
 from berkson.inference.predictor import Predictor
 from berkson.inference.response import Kind, curvature, value_and_gradient
 from berkson.inference.scenarios import Codes, Groups, Held, Population, held_at, runs
@@ -48,19 +47,25 @@ def average_prediction(model: Predictor, population: Population, groups: Groups,
 
 
 def average_slope(
-    model: Predictor, population: Population, groups: Groups, held: Held, column: str, kind: Kind, slope: Slope
+    model: Predictor,
+    population: Population,
+    groups: Groups,
+    held: Held,
+    column: str,
+    bulk: tuple[float, float],
+    kind: Kind,
+    slope: Slope,
 ) -> Average:
-    """The mean derivative of each group's responses by a column of numbers.
+    """The mean derivative of each group's responses by a column of numbers, observed about its `derivative.bulk`.
 
     dydx: d response / d x; eydx: d log(response) / d x; dyex and eyex: these times x.
     """
-    where = bulk(population.table[column].as_number().values)
     if slope in ("eydx", "eyex"):
         kind = "log_probability"
 
     def part(run: Population) -> _Part:
         table = held_at(run.table, held)
-        rows, slopes = model.rows(table), model.slopes(table, column, *where)
+        rows, slopes = model.rows(table), model.slopes(table, column, *bulk)
         eta, direction = model.linear_predictor(rows, run.offset), model.linear_predictor(slopes)
         gradient = value_and_gradient(kind, eta, model.estimates.reference)[1]
         bend = curvature(kind, eta, direction)

@@ -55,13 +55,26 @@ def design_derivative(schema: Schema, table: Table, column: str, middle: float, 
     """
     values = table[column].as_number().values.astype(np.float64)
     if is_affine(schema, column):
-        ones, zeros = np.ones(len(values)), np.zeros(len(values))
-        return design_and_offset(schema, replaced(table, column, ones)) - design_and_offset(
-            schema, replaced(table, column, zeros)
-        )
+        return _affine(schema, table, column)
     reach = np.maximum(np.abs(values - middle), spread)  # outside the bulk, the distance from it
     step = FIRST * np.where(reach > 0.0, reach, abs(middle) or 1.0)
-    return _extrapolated(schema, table, column, values, _admissible(schema, table, column, values, step))
+    return _extrapolated(schema, table, column, values, *_first_difference(schema, table, column, values, step))
+
+
+def _affine(schema: Schema, table: Table, column: str) -> F64:
+    """What a column that is 1 adds to one that is 0, where each term is its multiple or does not have it."""
+    of_column = np.zeros(len(schema.names) + bool(schema.offsets), dtype=bool)
+    for item in schema.products:
+        of_column[item.start : item.stop] = any(column in columns_of(variable) for variable in item.term)
+    n = table.n_rows
+    derivative = design_and_offset(schema, replaced(table, column, np.ones(n)))
+    derivative[:, ~of_column] = 0.0
+    if schema.offsets:
+        one, none = (schema.offset(replaced(table, column, np.full(n, at))) for at in (1.0, 0.0))
+        assert one is not None
+        assert none is not None
+        derivative[:, -1] = one - none
+    return derivative
 
 
 def replaced(table: Table, column: str, values: npt.NDArray[np.float64]) -> Table:
@@ -69,14 +82,13 @@ def replaced(table: Table, column: str, values: npt.NDArray[np.float64]) -> Tabl
     return Table({**table.columns, column: Column(column, "number", values)}, table.n_rows, table.source)
 
 
-def _admissible(schema: Schema, table: Table, column: str, values: F64, step: F64) -> F64:
-    """Steps within the domain of the column's functions: shorter than a value is from 0, then ever shorter."""
+def _first_difference(schema: Schema, table: Table, column: str, values: F64, step: F64) -> tuple[F64, tuple[F64, F64]]:
+    """Steps within the domain of the column's functions (shorter than a value is from 0, then ever shorter), and the
+    central difference with them."""
     error: ValueError | None = None
     for attempt in range(12):
         try:
-            design_and_offset(schema, replaced(table, column, values + step))
-            design_and_offset(schema, replaced(table, column, values - step))
-            return step
+            return step, _central(schema, table, column, values, step)
         except UnseenLevelError:
             raise
         except ValueError as undefined:
@@ -88,14 +100,14 @@ def _admissible(schema: Schema, table: Table, column: str, values: F64, step: F6
     )
 
 
-def _extrapolated(schema: Schema, table: Table, column: str, values: F64, step: F64) -> F64:
+def _extrapolated(schema: Schema, table: Table, column: str, values: F64, step: F64, first: tuple[F64, F64]) -> F64:
     best = np.zeros((len(values), len(schema.names) + bool(schema.offsets)))
     error = np.full(best.shape, np.inf)
     open_ = np.arange(len(values))
     before: list[F64] = []
     for level in range(LEVELS):
         h = step[open_] * 0.5**level
-        difference, size = _central(schema, table.take(open_), column, values[open_], h)
+        difference, size = first if level == 0 else _central(schema, table.take(open_), column, values[open_], h)
         now = [difference]
         for order in range(min(len(before), ORDERS)):
             now.append(now[-1] + (now[-1] - before[order]) / (4.0 ** (order + 1) - 1.0))

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from berkson.formula import Schema
 from berkson.inference.averages import Average, Slope, average_prediction, average_slope
 from berkson.inference.covariance import Covariance
+from berkson.inference.derivative import bulk
 from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.inference.predictor import Predictor
 from berkson.inference.quantities import Quantities, covariance_of_theta
@@ -93,6 +94,10 @@ class _Study:
 
     def prediction(self, held: Held) -> Average:
         return average_prediction(self.model, self.population, self.groups, held, self.kind)
+
+    def slope(self, held: Held, column: str, slope: Slope) -> Average:
+        near = bulk(self.observed.table[column].as_number().values)
+        return average_slope(self.model, self.population, self.groups, held, column, near, self.kind, slope)
 
     def table(
         self,
@@ -194,9 +199,7 @@ def effects(
     for column in chosen:
         levels = _levels(study, column, discrete)
         if levels is None:
-            for held in study.scenarios:
-                average = average_slope(study.model, study.population, study.groups, held, column, kind, slope)
-                rows.append(_Row(column, slope, held, average))
+            rows += [_Row(column, slope, held, study.slope(held, column, slope)) for held in study.scenarios]
         elif slope == "dydx":
             if columns is not None or column not in study.scenarios[0]:
                 rows += _contrasts(study, column, [(levels[0], level) for level in levels[1:]], "difference")

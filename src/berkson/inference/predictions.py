@@ -20,8 +20,8 @@ from berkson.formula.coding import codes_into
 from berkson.formula.syntax import columns_of
 from berkson.inference.covariance import Covariance
 from berkson.inference.effects import Kind, response_names
-from berkson.inference.estimates import CELLS, Estimates, StatisticsError
-from berkson.inference.predictor import Predictor
+from berkson.inference.estimates import Estimates, StatisticsError
+from berkson.inference.predictor import CELLS, Predictor
 from berkson.inference.quantities import covariance_of_theta, normal_quantile
 from berkson.inference.response import link_contrasts, value_and_gradient
 from berkson.inference.scenarios import table_run
@@ -218,10 +218,10 @@ def _offset(
     if isinstance(offset, str) and offset in table.columns:
         offset = table[offset].as_number().values.astype(np.float64)
     elif isinstance(offset, str) or (offset is None and estimates.problem.offset is not None and not schema.offsets):
-        name = f"column {quoted(offset)}" if isinstance(offset, str) else "an offset"
+        name = f"column {quoted(offset)} as its offset" if isinstance(offset, str) else "an offset"
         if policy == "error":
             raise StatisticsError(
-                f"the fit had {name} as its offset, and {table.source} has none: without it every prediction would be "
+                f"the fit had {name}, and {table.source} has none: without it every prediction would be "
                 "wrong; give it, or choose policy='baseline' for an offset of 0"
             )
         if policy == "baseline":

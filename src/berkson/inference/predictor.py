@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from berkson.formula import Schema
 from berkson.inference.derivative import design_and_offset, design_derivative
-from berkson.inference.estimates import CELLS, Estimates, StatisticsError
+from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.table import Table
 
 F64 = npt.NDArray[np.float64]
 
+CELLS = 1 << 18  # of a run of rows in each of the few arrays that are held of it
 OFF = 1e-6  # of its parts: a row that misses an alias's combination by more is not in the space of the fit's rows
 
 

@@ -59,7 +59,7 @@ class Quantities:
 
     @property
     def p_value(self) -> F64:
-        """(m,) two-sided, of no effect: the estimate is 0, or 1 for ratios."""
+        """(m,) two-sided, of no effect: the estimate is 0, or 1 for ratios.  Says nothing of an average prediction."""
         from scipy.special import ndtr  # type: ignore[import-untyped]
 
         return np.asarray(2.0 * ndtr(-np.abs(self.statistic)))
