@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from berkson.fit import fit
 from berkson.kernels import gram as kernel_gram
-from berkson.problem import Problem
+from berkson.problem import InputError, Problem
 from berkson.rank import Alias, Rank, examine, full_rank
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import NonFiniteError
@@ -142,6 +144,14 @@ def test_as_many_columns_are_kept_as_the_rank_and_every_combination_holds(seed, 
         made = sum(a * (1.0 if k == X.shape[1] else X[:, k].astype(np.float64)) for k, a in alias.combination)
         np.testing.assert_allclose(np.broadcast_to(made, 40), X[:, alias.column], atol=1e-5)
         assert all(k < alias.column or k == X.shape[1] for k, _ in alias.combination)
+
+
+@pytest.mark.parametrize("p", [2001, 3000, 4500])
+def test_without_a_penalty_a_table_much_wider_than_long_is_refused(p):
+    problem = Problem(np.random.default_rng(4).normal(size=(30, p)), np.arange(30).astype(np.uint8) % 2)
+    with pytest.raises(InputError, match=rf"30 rows cannot tell {p:,} columns apart.*: set a penalty .*C\), or choose"):
+        fit(problem)
+    assert fit(replace(problem, strength=1.0)).certificate.certified
 
 
 def test_full_rank_is_only_said_beyond_doubt():

@@ -276,13 +276,13 @@ def _standardise(problem: Problem) -> InMemory:
 def _prepare(problem: Problem, work: Work) -> tuple[InMemory, Rank]:
     """Rows in a solver's coordinates; without a penalty, of full rank."""
     n, p = problem.X.shape
-    if problem.strength > 0.0 or p > DENSE_UP_TO:
-        return _standardise(problem), Rank(())
-    if p > max(n, WIDE):
+    if problem.strength == 0.0 and p > max(n, WIDE):
         raise InputError(
             f"{n:,} rows cannot tell {p:,} columns apart, so without a penalty no coefficient has an estimate: "
-            "set a penalty, or choose fewer columns"
+            f"set {problem.wording.penalty}, or choose fewer columns"
         )
+    if problem.strength > 0.0 or p > DENSE_UP_TO:
+        return _standardise(problem), Rank(())
     return _full_rank_rows(problem, _standardise(problem), work)
 
 

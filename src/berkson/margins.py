@@ -150,8 +150,7 @@ class Labelled:
 
 def label(problem: Problem, kept: Indices | None) -> Labelled:
     """The rows of a problem for the cone: four readings of X."""
-    design = Dense(problem.X)
-    (n, p), y, K = design.shape, problem.y, problem.n_classes
+    design, (n, p), y, K = Dense(problem.X), problem.X.shape, problem.y, problem.n_classes
     threads = threads_for(n * p)
     used = None if problem.weight is None else problem.weight > 0
     counted = None if used is None else used.astype(np.float64)
@@ -159,12 +158,13 @@ def label(problem: Problem, kept: Indices | None) -> Labelled:
     kept = np.arange(p + 1) if kept is None else np.asarray(kept, dtype=np.intp)
     scale = np.append(np.where(spread > 0, np.sqrt(spread), 1.0), 1.0)[kept]
     # a row's length does not matter to the cone, so none may outweigh the others in the correlations
-    squared = design.quadratic_form(None, center, _form(np.eye(len(kept)), scale, kept, p), threads)
+    whole = (design, center, kept) if 2 * len(kept) > p else _narrow(problem.X, center, kept)
+    squared = _quadratic(whole, np.eye(len(kept)), scale, threads)
     share = np.where(squared > 0, 1.0 / np.where(squared > 0, squared, 1.0), 0.0)
     share = share if used is None else share * used
-    axes = _uncorrelated(design.gram(None, center, share, threads)[np.ix_(kept, kept)] / (scale[:, None] * scale))
-    metric = _form(axes @ axes.T, scale, kept, p)
-    length = np.sqrt(np.maximum(design.quadratic_form(None, center, metric, threads), 0.0))
+    among, middle, place = whole
+    axes = _uncorrelated(among.gram(None, middle, share, threads)[np.ix_(place, place)] / (scale[:, None] * scale))
+    length = np.sqrt(np.maximum(_quadratic(whole, axes @ axes.T, scale, threads), 0.0))
     length[length == 0.0] = 1.0
     stored = (
         1.0 + np.abs(np.append(center, 0.0)[kept]) / scale
@@ -180,11 +180,19 @@ def label(problem: Problem, kept: Indices | None) -> Labelled:
     return Labelled(design, center, scale, axes, strict, kept, K, own, tied, used, length)
 
 
-def _form(form: F64, scale: F64, kept: Indices, p: int) -> F64:
-    """A quadratic form (q, q) on standardised columns as one on (columns, constant)."""
-    whole = np.zeros((p + 1, p + 1))
-    whole[np.ix_(kept, kept)] = form / (scale[:, None] * scale)
-    return whole
+def _narrow(X: Array, center: F64, kept: Indices) -> tuple[Dense, F64, Indices]:
+    """The kept columns of a table much wider than they are, their centres and their positions: a small copy."""
+    columns = kept[kept < X.shape[1]]
+    place = np.where(kept < X.shape[1], np.searchsorted(columns, kept), len(columns))
+    return Dense(X[:, columns]), center[columns], place
+
+
+def _quadratic(whole: tuple[Dense, F64, Indices], form: F64, scale: F64, threads: int) -> F64:
+    """(n,) of a quadratic form (q, q) on standardised kept columns."""
+    design, center, kept = whole
+    metric = np.zeros((design.shape[1] + 1,) * 2)
+    metric[np.ix_(kept, kept)] = form / (scale[:, None] * scale)
+    return design.quadratic_form(None, center, metric, threads)
 
 
 def _uncorrelated(gram: F64) -> F64:
