@@ -59,6 +59,10 @@ class Bound:
     estimate: float
     contraction: float  # u
 
+    def loosened(self, slack: float) -> Bound:
+        """Where the objective's kinks leave `slack` more; how far the minimiser may be is not said then."""
+        return Bound(self.gap + slack, math.inf, self.estimate + slack, self.contraction)
+
     @property
     def proves_existence(self) -> bool:
         return self.contraction < 1.0
@@ -99,8 +103,24 @@ def prove(
 ) -> Generator[Question, Answer, Bound]:
     """Bound P(theta) - P* from the objective's gradient over all rows and curvature over `sample` (None: all rows).
 
-    `hessian` is the objective's over all rows, where the caller has it; `class_share` (K,) the frequencies of classes.
+    `hessian` is the smooth objective's over all rows, where the caller has it; `class_share` (K,) the frequencies of
+    classes.  Under a penalty with kinks `gradient` is the smooth part's, and the bound is that of what it keeps beyond
+    the kinks, plus the slack (see `ElasticNet.split`).
     """
+    slack, gradient = penalty.split(theta, gradient)
+    proof = yield from _prove_smooth(theta, gradient, penalty, place, class_share, hessian, sample)
+    return proof if slack == 0.0 else proof.loosened(slack)
+
+
+def _prove_smooth(
+    theta: F64,
+    gradient: F64,
+    penalty: Ridge,
+    place: Coordinates,
+    class_share: F64,
+    hessian: F64 | None,
+    sample: Sample | None,
+) -> Generator[Question, Answer, Bound]:
     if place.columns > DENSE_UP_TO:
         return (yield from _prove_by_few_rows(theta, gradient, penalty, place, class_share))
     result = NOTHING

@@ -37,3 +37,28 @@ class Ridge:
             hessian.reshape(-1)[:: len(hessian) + 1] += self.strength  # its diagonal
         gradient = None if at.gradient is None else at.gradient + pull
         return Evaluation(at.value + half, at.margin, gradient, hessian)
+
+    def split(self, theta: F64, gradient: F64) -> tuple[float, F64]:
+        """(slack, excess) of the gradient at theta; without kinks it is all excess."""
+        return 0.0, gradient
+
+
+@dataclass(frozen=True)
+class ElasticNet(Ridge):
+    """The ridge, and sum_j threshold_j |theta_j|.  `add` adds the smooth part alone, the ridge."""
+
+    threshold: F64
+
+    def kinked(self, theta: F64) -> float:
+        """The part that is not smooth."""
+        return float(self.threshold @ np.abs(theta))
+
+    def split(self, theta: F64, gradient: F64) -> tuple[float, F64]:
+        """(slack, excess) of the smooth part's gradient g: with h = g - excess a subgradient that the kinks balance,
+
+        slack = sum_j threshold_j |theta_j| + h_j theta_j >= 0  is what theta loses against the minimum where only the
+        kinks count, and excess what the gradient keeps: objective(u) >= objective(theta) - slack + excess'(u - theta)
+        + the smooth part's convexity, for all u.
+        """
+        balanced = np.clip(gradient, -self.threshold, self.threshold)
+        return self.kinked(theta) + float(balanced @ theta), gradient - balanced

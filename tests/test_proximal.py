@@ -1,0 +1,100 @@
+"""Quadratics with absolute values, and proximal Newton on whole problems: optimal by their own conditions, and against
+scikit-learn's saga, an independent algorithm."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from berkson.certificate import prove
+from berkson.fit import fit
+from berkson.penalty import ElasticNet
+from berkson.problem import Problem
+from berkson.rows.memory import InMemory
+from berkson.solvers.proximal import Model, proximal_newton, smooth_model
+from berkson.solvers.quadratic import quadratic_minimum
+from berkson.solvers.run import run
+
+
+def violation(hessian: np.ndarray, linear: np.ndarray, threshold: np.ndarray, x: np.ndarray) -> float:
+    """How far zero lies from the subdifferential, relative to the largest slope."""
+    gradient = hessian @ x + linear
+    off = np.where(x != 0, np.abs(gradient + threshold * np.sign(x)), np.maximum(np.abs(gradient) - threshold, 0))
+    return float(off.max() / np.abs(linear).max())
+
+
+@pytest.mark.parametrize("kind", ["plain", "correlated", "rank deficient", "equal columns", "a free coordinate"])
+def test_quadratics_are_minimised_from_any_start(kind: str) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(100):
+        d = int(rng.integers(2, 30))
+        rows = int(rng.integers(1, d)) if kind == "rank deficient" else 2 * d
+        A = rng.normal(size=(rows, d)) * 10 ** rng.uniform(-1, 1, d)
+        if kind == "correlated":
+            A = A @ (0.05 * np.eye(d) + 0.95 / d)
+        if kind == "equal columns":
+            A[:, 1] = A[:, 0]
+        linear = -A.T @ rng.normal(size=rows)
+        threshold = np.full(d, np.abs(linear).max() * 10 ** rng.uniform(-4, 0))
+        if kind == "a free coordinate":
+            threshold[-1] = 0.0
+        start = np.where(rng.random(d) < 0.3, rng.normal(size=d), 0.0)
+        x = quadratic_minimum(A.T @ A, linear, threshold, start)
+        assert violation(A.T @ A, linear, threshold, x) < 1e-9  # of condition numbers to 1e6, in double precision
+
+
+def table(n: int = 500, p: int = 12) -> Problem:
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(n, p)) * 10 ** rng.uniform(-2, 2, p) + rng.normal(size=p)
+    y = (rng.random(n) < 1 / (1 + np.exp(-(X / X.std(axis=0))[:, :3].sum(axis=1)))).astype(np.uint8)
+    return Problem(X, y, weight=rng.uniform(0.5, 2, n), strength=1.0)
+
+
+def net(rows: InMemory, ridge: float, lasso: float) -> ElasticNet:
+    scale, free = rows.coordinates.scale, np.append(np.ones(len(rows.coordinates.scale) - 1), 0.0)
+    return ElasticNet(free * ridge / scale**2, free * lasso / scale)
+
+
+@pytest.mark.parametrize("lasso", [0.3, 3.0, 30.0])
+@pytest.mark.parametrize("ridge", [0.0, 2.0])
+def test_a_proved_gap_lies_above_the_true_one(lasso: float, ridge: float) -> None:
+    problem = table()
+    rows = fit(problem).rows
+    penalty = net(rows, ridge, lasso)
+
+    def best(target: float) -> tuple[float, Model]:
+        model = run(smooth_model(np.zeros(rows.coordinates.size), penalty), rows)
+        stop, model = run(proximal_newton(model, penalty, target=target, max_iterations=100), rows)
+        assert stop.reason in ("target", "stalled")
+        return stop.at.value + penalty.kinked(stop.theta), model
+
+    least, _ = best(0.0)
+    totals = problem.class_weights()
+    for target in (10.0, 0.1, 1e-4):
+        value, model = best(target)
+        assert model.at.gradient is not None
+        share = totals / totals.sum()
+        proof = run(prove(model.theta, model.at.gradient, penalty, rows.coordinates, share), rows)
+        assert value - least <= proof.gap + 1e-10  # rounding of objectives of some hundreds
+        assert proof.gap < math.inf or target > 1.0
+    assert best(1e-12)[0] - least < 1e-10
+
+
+def test_saga_finds_nothing_better() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    problem = table()
+    X = (problem.X - problem.X.mean(axis=0)) / problem.X.std(axis=0)
+    problem = Problem(X, problem.y, weight=problem.weight, strength=1.0)
+    rows = fit(problem).rows
+    penalty = net(rows, 3.0, 7.0)
+    model = run(smooth_model(np.zeros(rows.coordinates.size), penalty), rows)
+    stop, _ = run(proximal_newton(model, penalty, target=1e-13, max_iterations=100), rows)
+    coef, intercept = rows.coordinates.original(stop.theta)
+    peer = LogisticRegression(C=0.1, l1_ratio=0.7, solver="saga", tol=1e-12, max_iter=100_000)
+    peer.fit(X, problem.y, sample_weight=problem.weight)
+    np.testing.assert_allclose(coef, peer.coef_, atol=1e-7)  # what saga reaches
+    np.testing.assert_allclose(intercept, peer.intercept_, atol=1e-7)
+    assert (coef == 0).sum() == (peer.coef_ == 0).sum() > 0
