@@ -1,10 +1,11 @@
 # Effects, contrasts, margins and predictions with standard errors by hand: model.matrix on altered data frames, the
 # derivative of each quantity by the coefficients written out, vcov of the fit.  R 4.2.2 (stats, splines, jsonlite),
-# emmeans 1.8.4.1.  Run from the root of the project: Rscript tests/r/effects.R
+# emmeans 1.8.4.1, brglm2 0.9.  Run from the root of the project: Rscript tests/r/effects.R
 suppressMessages({
   library(jsonlite)
   library(splines)
   library(emmeans)
+  library(brglm2)
 })
 exact <- glm.control(epsilon = 1e-15, maxit = 100)
 birthwt <- read.csv("tests/data/birthwt.csv")
@@ -163,6 +164,20 @@ out$predictions <- list(
   link = unname(link$fit), link_se = unname(link$se.fit),
   probability = unname(response$fit), probability_se = unname(response$se.fit),
   lower = unname(plogis(link$fit - q * link$se.fit)), upper = unname(plogis(link$fit + q * link$se.fit))
+)
+
+# --- bias reduction (Firth) of separated data
+endometrial <- read.csv("tests/data/endometrial.csv")
+fit <- glm(HG ~ NV + PI + EH, binomial, endometrial,
+  method = "brglmFit", type = "AS_mean",
+  control = brglmControl(epsilon = 1e-13, maxit = 1000)
+)
+stopifnot(fit$converged)
+D <- zero(fit, endometrial)
+D[, "EH"] <- 1
+out$firth <- list(
+  EH = slope(fit, endometrial, D),
+  NV = difference(margin(fit, with_values(endometrial, NV = 0)), margin(fit, with_values(endometrial, NV = 1)), vcov(fit))
 )
 
 # --- three classes: logits against the first class, gradient by the stacked coefficients of the two equations

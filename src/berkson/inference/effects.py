@@ -194,16 +194,16 @@ def effects(
     study = _Study(estimates, schema, population, at, others, by, kind)
     for name in (*(columns or ()), *discrete):
         require_predictor(schema, name)
-    chosen = schema.predictors if columns is None else tuple(columns)
     rows: list[_Row] = []
-    for column in chosen:
+    for column in schema.predictors if columns is None else columns:
         levels = _levels(study, column, discrete)
         if levels is None:
             rows += [_Row(column, slope, held, study.slope(held, column, slope)) for held in study.scenarios]
+        elif columns is None and (slope != "dydx" or column in study.scenarios[0]):
+            continue  # it was not asked for by name, and there is nothing to say of it
         elif slope == "dydx":
-            if columns is not None or column not in study.scenarios[0]:
-                rows += _contrasts(study, column, [(levels[0], level) for level in levels[1:]], "difference")
-        elif columns is not None:
+            rows += _contrasts(study, column, [(levels[0], level) for level in levels[1:]], "difference")
+        else:
             raise StatisticsError(f"column {quoted(column)} is not a number, so it has no elasticity; ask for dydx")
     if not rows:
         raise StatisticsError("the model has no column that such an effect is of; name the columns")

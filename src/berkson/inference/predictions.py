@@ -97,29 +97,39 @@ def predictions(
     model = Predictor(estimates, schema)
     used = Table({name: table[name] for name in schema.predictors}, table.n_rows, table.source)
     used, notes = _readable(schema, used, policy)
-    shift, more = _offset(estimates, schema, table, offset, policy)
+    shift, about_offset = _offset(estimates, schema, table, offset, policy)
     variance = None if covariance is None else covariance_of_theta(estimates, covariance)
-    quantile = normal_quantile(level)
-    R = len(response_names(estimates, kind))
-    value = np.full((table.n_rows, R), np.nan)
-    error, lower, upper = (None if variance is None else np.full_like(value, np.nan) for _ in range(3))
-    unknown = 0
-    step = max(1, CELLS // max(len(schema.names) + 1, R * len(estimates.theta)))
-    for start in range(0, table.n_rows, step):
-        place = slice(start, min(table.n_rows, start + step))
-        rows = model.rows(table_run(used, place))
-        eta = model.linear_predictor(rows, None if shift is None else shift[place])
-        unknown += int(np.count_nonzero(~rows.estimable & ~np.isnan(eta).any(axis=1)))
-        eta[~rows.estimable] = np.nan
-        value[place] = value_and_gradient(kind, eta, estimates.reference)[0]
-        if variance is not None and error is not None and lower is not None and upper is not None:
-            centre, link_error, slope = _link_errors(model, kind, eta, rows.Z, variance)
-            error[place] = link_error * slope
-            ends = centre - quantile * link_error, centre + quantile * link_error
-            lower[place], upper[place] = map(sigmoid, ends) if kind == "probability" else ends
+    found, unknown = _predicted(model, kind, used, shift, variance, normal_quantile(level))
     if unknown:
         notes = [*notes, NOT_ESTIMABLE.format(rows=_rows(unknown))]
-    return Predictions(kind, response_names(estimates, kind), value, error, lower, upper, (*notes, *more))
+    value, error, lower, upper = found if variance is not None else (found[0], None, None, None)
+    return Predictions(kind, response_names(estimates, kind), value, error, lower, upper, (*notes, *about_offset))
+
+
+def _predicted(
+    model: Predictor, kind: Kind, table: Table, offset: F64 | None, variance: F64 | None, quantile: float
+) -> tuple[F64, int]:
+    """Values and, with a variance, standard errors, lower and upper ends (1 or 4, n, R), a run of rows at a time; and
+    how many rows are not estimable."""
+    estimates, n = model.estimates, table.n_rows
+    R = len(response_names(estimates, kind))
+    found = np.empty((1 if variance is None else 4, n, R))
+    unknown = 0
+    step = max(1, CELLS // max(len(model.schema.names) + 1, R * len(estimates.theta)))
+    for start in range(0, n, step):
+        place = slice(start, min(n, start + step))
+        rows = model.rows(table_run(table, place))
+        eta = model.linear_predictor(rows, None if offset is None else offset[place])
+        unknown += int(np.count_nonzero(~rows.estimable & ~np.isnan(eta).any(axis=1)))
+        eta[~rows.estimable] = np.nan
+        found[0, place] = value_and_gradient(kind, eta, estimates.reference)[0]
+        if variance is not None:
+            centre, link_error, slope = _link_errors(model, kind, eta, rows.Z, variance)
+            found[1, place] = link_error * slope
+            for end, sign in ((2, -1.0), (3, 1.0)):
+                limit = centre + sign * quantile * link_error
+                found[end, place] = sigmoid(limit) if kind == "probability" else limit
+    return found, unknown
 
 
 def _link_errors(model: Predictor, kind: Kind, eta: F64, Z: F64, variance: F64) -> tuple[F64, F64, F64]:

@@ -45,7 +45,7 @@ class Predictor:
         expected = [column not in aliased for column in self.estimates.columns] * len(self.estimates.equations)
         if (self.estimates.estimable != expected).any():
             raise StatisticsError(
-                "some estimates are infinite, so effects and predictions have no standard errors; use bias reduction, "
+                "some estimates are infinite, so effects and predictions have no finite variance; use bias reduction, "
                 "or drop the columns that separate the classes"
             )
 

@@ -52,7 +52,8 @@ class Population:
 
 def fitted_population(estimates: Estimates, schema: Schema, table: Table) -> Population:
     """The rows of the fit.  Frequency and sampling weights and the trials of counts weigh an average, as they say how
-    many units a row stands for; a precision weight says how well it was measured, so that its row counts once.
+    many units a row stands for (as Stata's margins do); a precision weight says how well it was measured, so that its
+    row counts once.  R's marginaleffects counts each row once by default: Population(table, None, offset).
 
     table : every column of the rows used, in their order.
     """
@@ -151,6 +152,8 @@ def held_at(table: Table, held: Held) -> Table:
 def _constant(column: Column, value: Value) -> Column:
     n, name = len(column.values), column.name
     if isinstance(value, Shift):
+        if column.kind != "number":
+            raise StatisticsError(f"column {quoted(name)} is not a number, so nothing can be added; give its levels")
         return Column(name, "number", column.as_number().values + value.by)
     if isinstance(value, bool):
         return Column(name, "boolean", np.full(n, int(value), dtype=np.int8))
