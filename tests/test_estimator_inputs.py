@@ -287,3 +287,22 @@ def test_no_rows_are_not_taken_for_misordered_columns() -> None:
     with pytest.raises(ValueError, match="0 sample") as refused:
         LogisticRegression().fit(frame, y).predict(frame.iloc[:0])
     assert "Order them" not in str(refused.value)
+
+
+def test_a_failed_refit_leaves_the_fitted_model_as_it_was() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), rng.integers(0, 2, 60)
+    named = pd.DataFrame(X, columns=["a", "b"])
+    wrong = pd.DataFrame(rng.normal(size=(60, 3)), columns=["u", "v", "w"])
+    model = LogisticRegression().fit(named, y)
+    expected = model.predict_proba(named)
+    for other, labels in ((wrong, np.zeros(60)), (wrong.to_numpy(), np.zeros(60)), (wrong * np.nan, y)):
+        with pytest.raises(InputError):
+            model.fit(other, labels)
+        assert model.n_features_in_ == 2
+        assert list(model.feature_names_in_) == ["a", "b"]
+        np.testing.assert_array_equal(model.predict_proba(named), expected)
+    model = LogisticRegression().fit(X, y)
+    with pytest.raises(InputError):
+        model.fit(named, np.zeros(60))
+    assert not hasattr(model, "feature_names_in_")

@@ -60,7 +60,7 @@ def _fit(argv: Sequence[str]) -> int:
             max_iterations=args.max_iter,
         )
         found = fit.findings()
-    if args.json:
+    if args.json and not args.quiet:
         from berkson.report.record import record
 
         data = {**to_dict(fit.model), **record(found)}

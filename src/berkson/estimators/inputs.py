@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,21 @@ def table(estimator: Any, X: Any, *, reset: bool) -> Array:
         ) from None
     as_it_is = array.dtype.char in READ_AS_THEY_ARE and array.dtype.isnative
     return array if as_it_is else array.astype(np.float64)
+
+
+@contextmanager
+def columns_kept_on_failure(estimator: Any) -> Iterator[None]:
+    """Where a fit fails, the estimator keeps the number and the names of the columns that its coefficients are of."""
+    known = ("n_features_in_", "feature_names_in_")
+    before = {name: getattr(estimator, name) for name in known if hasattr(estimator, name)}
+    try:
+        yield
+    except BaseException:
+        for name in known:
+            if hasattr(estimator, name):
+                delattr(estimator, name)
+        vars(estimator).update(before)
+        raise
 
 
 def _refuse_dates(X: Any) -> None:

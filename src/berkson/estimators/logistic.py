@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import (  # type: ignore[import-untyped]
 from sklearn.utils.validation import check_is_fitted  # type: ignore[import-untyped]
 
 from berkson import kernels
-from berkson.estimators.inputs import label_vector, row_offsets, row_weights, table
+from berkson.estimators.inputs import columns_kept_on_failure, label_vector, row_offsets, row_weights, table
 from berkson.fit import Certificate, Fit, Info, fit
 from berkson.kernels.reference import log1p_exp, log_softmax, sigmoid, softmax
 from berkson.labels import encode
@@ -176,21 +176,22 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             A ValueError: NaN or infinity in the data, one class only, negative weights, ... with the place.
         """
         strength = self._strength()
-        X = table(self, X, reset=True)
-        labels = encode(label_vector(self, X, y))
-        classes = labels.classes
-        problem = Problem(
-            X,
-            labels.y,
-            len(classes),
-            row_weights(labels, sample_weight, self.class_weight),
-            None if offset is None else row_offsets(offset, len(X), len(classes)),
-            strength,
-            bool(self.fit_intercept),
-            tuple(getattr(self, "feature_names_in_", ())),
-            tuple(map(str, classes.tolist())),
-        )
-        fitted = fit(problem, tol=float(self.tol), max_iterations=int(self.max_iter), start=self._start(problem))
+        with columns_kept_on_failure(self):
+            X = table(self, X, reset=True)
+            labels = encode(label_vector(self, X, y))
+            classes = labels.classes
+            problem = Problem(
+                X,
+                labels.y,
+                len(classes),
+                row_weights(labels, sample_weight, self.class_weight),
+                None if offset is None else row_offsets(offset, len(X), len(classes)),
+                strength,
+                bool(self.fit_intercept),
+                tuple(getattr(self, "feature_names_in_", ())),
+                tuple(map(str, classes.tolist())),
+            )
+            fitted = fit(problem, tol=float(self.tol), max_iterations=int(self.max_iter), start=self._start(problem))
         self.classes_ = classes
         self.coef_, self.intercept_ = fitted.coef, fitted.intercept
         self.n_iter_ = np.array([fitted.info.iterations], dtype=np.int32)
