@@ -124,6 +124,10 @@ def _refuse(estimates: Estimates, kind: str, ways: tuple[Clusters, ...]) -> None
         raise StatisticsError(
             "the model's covariance takes sampling weights for observations that were seen; use 'robust', or clusters"
         )
+    if kind != "model" and estimates.theta is not estimates.fit.theta:
+        raise StatisticsError(
+            f"covariance {kind} is of maximum-likelihood estimates that are all finite; these are not: use 'model'"
+        )
     if estimates.problem.n_classes > 2 and kind in ("HC2", "HC3", "CR2"):
         other = "CR1" if kind == "CR2" else "HC1"
         raise StatisticsError(

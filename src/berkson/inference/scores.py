@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 
 RUN_CELLS = 1 << 21  # of X behind the row-long results that are held at a time
-BLOCK_CELLS = 1 << 17  # of float64 design held at a time: a megabyte, near the processor
+BLOCK_CELLS = 1 << 18  # of float64 design held at a time: two megabytes, near the processor
 SHARES = 8  # parts of the rows that threads take; their number does not depend on threads, so sums do not either
 LEVERAGE_ONE = 1e-8  # short of 1: a row that the fit follows wherever it goes
 RANK_ONE = 1e-12  # of the largest eigenvalue: below it an adjustment would divide by rounding
@@ -181,25 +181,25 @@ def _share_of_meat(estimates: Estimates, groups: Groups, first: int, last: int) 
 
 def _score_sums(estimates: Estimates, rows: slice | Array, starts: Array) -> F64:
     """Sums of scores over runs of these rows, (runs, size)."""
-    X, residual, place = *_centred(estimates, rows), estimates.rows.coordinates
+    place = estimates.rows.coordinates
+    X, residual = _centred(estimates, rows)
     if estimates.problem.weight is not None:
         residual = residual * estimates.problem.weight[rows][:, None]
+    constant, last = np.add.reduceat(residual, starts, axis=0), place.contrasts - 1
     each = []
     for a in range(place.contrasts):
-        scores = X * residual[:, a, None] if a < place.contrasts - 1 else np.multiply(X, residual[:, a, None], out=X)
-        sums = np.add.reduceat(scores, starts, axis=0)
+        scores = np.multiply(X, residual[:, a, None], out=X if a == last else None)
+        sums = np.column_stack([np.add.reduceat(scores, starts, axis=0), constant[:, a]])
         each.append((sums if place.kept is None else sums[:, place.kept]) / place.scale)
     return np.hstack(each)
 
 
 def _centred(estimates: Estimates, rows: slice | Array) -> tuple[F64, F64]:
-    """[X - center, 1] of these rows (m, p + 1), and their residuals (m, contrasts)."""
-    place, design = estimates.rows.coordinates, estimates.rows.design
-    picked = design.X[rows]
-    X = np.empty((len(picked), design.shape[1] + 1))
-    np.subtract(picked, place.center, out=X[:, :-1], casting="unsafe")
-    X[:, -1] = 1.0
-    return X, residuals(estimates, rows, X @ place.expand(estimates.theta).reshape(X.shape[1], -1))
+    """X - center of these rows (m, p), and their residuals (m, contrasts)."""
+    place = estimates.rows.coordinates
+    X = np.subtract(estimates.rows.design.X[rows], place.center)
+    coef = place.expand(estimates.theta).reshape(X.shape[1] + 1, -1)
+    return X, residuals(estimates, rows, X @ coef[:-1] + coef[-1])
 
 
 def adjusted_cluster_meat(estimates: Estimates, groups: Groups, largest: int) -> F64:
@@ -227,6 +227,7 @@ def adjusted_cluster_meat(estimates: Estimates, groups: Groups, largest: int) ->
 def _adjusted_score(estimates: Estimates, rows: slice | Array) -> F64:
     place = estimates.rows.coordinates
     X, residual = _centred(estimates, rows)
+    X = np.column_stack([X, np.ones(len(X))])
     eta = X @ place.expand(estimates.theta)
     if estimates.problem.offset is not None:
         eta = eta + estimates.problem.offset[rows]
