@@ -87,6 +87,18 @@ b <- list(t0 = 0.95, t = t, R = 499, call = quote(boot(sim = "ordinary")), sim =
 class(b) <- "boot"
 ci <- boot.ci(b, conf = 0.9, type = c("perc", "basic", "bca"), L = L)
 
+set.seed(2)
+drawn <- sapply(1:5, function(b) tabulate(sample(189, replace = TRUE), 189))
+resampled <- lapply(1:5, function(b) {
+  n <- drawn[, b]
+  f <- suppressWarnings(glm(low ~ age + lwt + race + smoke, binomial, birthwt, weights = n, control = exact))
+  lp <- unname(predict(f, birthwt)); each <- rep(1:189, n)
+  judge <- function(x, y) { r <- lrm.fit(x, y, tol = 1e-13, eps = 1e-14, maxit = 100)
+    list(c = somers(plogis(x), y), brier = mean((y - plogis(x))^2), nagelkerke = unname(r$stats["R2"]),
+         intercept = unname(coef(r)[1]), slope = unname(coef(r)[2])) }
+  list(coef = unname(coef(f)), training = judge(lp[each], y[each]), test = judge(lp, y))
+})
+
 out <- list(
   rows = lapply(fits[-4], function(m) plain(rows(m))), goodness = lapply(fits, goodness),
   vif = list(birthwt = unname(car::vif(fits$birthwt)), lizards = unname(car::vif(fits$lizards)), infert = unname(car::vif(fits$infert))),
@@ -106,5 +118,6 @@ out <- list(
                      slope_se = sqrt(vcov(recalibrated)[2, 2]), intercept_se = sqrt(vcov(recalibrated)[1, 1]),
                      large = unname(coef(large)), large_se = sqrt(vcov(large)[1, 1]),
                      spiegelhalter_z = unname(v["S:z"]), brier = unname(v["Brier"])),
+  resampled = list(drawn = drawn, fits = resampled),
   boot = list(t = c(t), L = L, percentile = ci$percent[4:5], basic = ci$basic[4:5], bca = ci$bca[4:5]))
 write_json(out, "tests/r/diagnostics.json", digits = NA, auto_unbox = TRUE)

@@ -1,0 +1,105 @@
+"""Bootstrap samples as weights on rows: nothing is copied, and a sample is known by its seed and number alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.inference.estimates import Estimates, StatisticsError
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Draws with replacement of as many observations as there are.
+
+    An observation is a row of positive weight (of grouped counts, with all its trials); under frequency weights each of
+    the w that a row stands for; with `cluster`, integer codes (n,), all rows of a cluster.  Sample number b depends on
+    the seed and b alone.
+    """
+
+    estimates: Estimates
+    seed: int = 0
+    cluster: Array | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**64:
+            raise StatisticsError(f"the seed {self.seed} is not between 0 and 2^64 - 1; give another")
+        if self.cluster is not None:
+            if len(self.cluster) != len(self.estimates.problem.y):
+                raise StatisticsError(
+                    f"there are codes of clusters for {len(self.cluster)} rows and there are "
+                    f"{len(self.estimates.problem.y)}; give one a row"
+                )
+            if self._clusters < 2:
+                raise StatisticsError("one cluster leaves nothing to draw; give a column with several clusters")
+        elif self._frequency is not None and (self._frequency != np.rint(self._frequency)).any():
+            raise StatisticsError(
+                "frequency weights that are not whole numbers count no observations to draw; use precision or sampling "
+                "weights"
+            )
+
+    @property
+    def what(self) -> str:
+        """What is drawn, in words."""
+        return "observations" if self.cluster is None else f"{self._clusters:,} clusters"
+
+    def weight(self, number: int) -> F64:
+        """The weight of each row (n,) in sample `number`: its own, as often as it was drawn."""
+        random = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], dtype=np.uint64)))
+        own = self.estimates.problem.weight
+        if self.codes is not None:
+            times = _drawn(random, self._clusters)[self.codes]
+            return times if own is None else times * own
+        if self._frequency is not None:
+            total = self._frequency.sum()
+            drawn = random.multinomial(int(total), self._frequency / total).astype(np.float64)
+            return drawn if self.estimates.trials is None else drawn * self.estimates.trials
+        if own is None:
+            return _drawn(random, len(self.estimates.problem.y))
+        weight = np.zeros(len(own))
+        weight[self._observed] = _drawn(random, len(self._observed)) * own[self._observed]
+        return weight
+
+    @cached_property
+    def _frequency(self) -> F64 | None:
+        """How many observations each row stands for, where that is not one."""
+        weight, trials = self.estimates.problem.weight, self.estimates.trials
+        if weight is None or self.estimates.weight_kind != "frequency":
+            return None
+        if trials is None:
+            return weight
+        own = np.divide(weight, trials, out=np.zeros(len(weight)), where=trials > 0)
+        return None if np.isin(own, (0.0, 1.0)).all() else own
+
+    @cached_property
+    def _observed(self) -> npt.NDArray[np.intp]:
+        weight = self.estimates.problem.weight
+        assert weight is not None
+        return np.flatnonzero(weight)
+
+    @cached_property
+    def codes(self) -> npt.NDArray[np.intp] | None:
+        """Codes (n,) of the clusters, 0 up to their number; rows without weight are in the first."""
+        if self.cluster is None:
+            return None
+        weight = self.estimates.problem.weight
+        codes = np.zeros(len(self.estimates.problem.y), dtype=np.intp)
+        used = slice(None) if weight is None else weight > 0
+        codes[used] = np.unique(self.cluster[used], return_inverse=True)[1]
+        return codes
+
+    @cached_property
+    def _clusters(self) -> int:
+        return 0 if self.codes is None else int(self.codes.max()) + 1
+
+
+def _drawn(random: np.random.Generator, n: int) -> F64:
+    """How often each of n comes in n draws (n,)."""
+    return np.bincount(random.integers(0, n, n), minlength=n).astype(np.float64)

@@ -1,0 +1,279 @@
+"""Bootstrap replicates against R's fits, intervals against R's boot.ci, optimism against rms's measures."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from berkson.fit import fit
+from berkson.inference import replicates as replicates_module
+from berkson.inference.bootstrap import (
+    _acceleration,
+    bootstrap,
+    bootstrap_covariance,
+    bootstrap_interval,
+    interval,
+)
+from berkson.inference.covariance import covariance
+from berkson.inference.estimates import Estimates, StatisticsError
+from berkson.inference.optimism import measures, optimism
+from berkson.inference.replicates import replicates
+from berkson.inference.resampling import Resampling
+from berkson.model import prepare
+from berkson.problem import Problem
+from berkson.read import read_table
+
+F64 = npt.NDArray[np.float64]
+
+HERE = Path(__file__).parent
+R: dict[str, Any] = json.loads((HERE / "r" / "diagnostics.json").read_text())
+
+PROVED = 2e-4  # standard errors: what a replicate is proved to
+
+
+def birthwt() -> Estimates:
+    table = read_table(HERE / "data" / "birthwt.csv")
+    return Estimates(fit(prepare("low ~ age + lwt + C(race) + smoke", table).problem))
+
+
+def simulated(n: int = 3000, classes: int = 2, seed: int = 1) -> Estimates:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2)) + np.array([0.0, 40.0])
+    eta = np.column_stack([np.zeros(n), X[:, 0] - 0.5, *([40.5 - X[:, 1]] * (classes - 2))])
+    return Estimates(fit(Problem(X, (eta + rng.gumbel(size=eta.shape)).argmax(axis=1).astype(np.uint8), classes)))
+
+
+@dataclass(frozen=True)
+class Drawn(Resampling):
+    """Samples that R drew."""
+
+    drawn: Any = None
+
+    def weight(self, number: int) -> F64:
+        return np.array(self.drawn, dtype=float)[:, number]
+
+
+# --- replicates -----------------------------------------------------------------------------------------------------
+
+
+def test_replicates_are_rs_fits_of_the_same_samples() -> None:
+    estimates = birthwt()
+    found = replicates(estimates, Drawn(estimates, drawn=R["resampled"]["drawn"]), range(5))
+    scale = covariance(estimates).std_error
+    for sample, expected in zip(found, R["resampled"]["fits"], strict=True):
+        assert sample.theta is not None
+        assert (np.abs(estimates.jacobian @ sample.theta - expected["coef"]) < PROVED * scale).all()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_replicates_are_fits_of_their_weights(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    estimates = simulated(classes=classes)
+    found = bootstrap(estimates, 12, seed=3)
+    scale = covariance(estimates).std_error
+    for b in (0, 5, 11):
+        weight = found.samples.weight(b)
+        alone = Estimates(fit(replace(estimates.problem, weight=weight)))
+        assert weight.sum() == 3000.0
+        assert (np.abs(alone.params - found.replicates[b]) < PROVED * scale).all()
+    monkeypatch.setattr(replicates_module, "CELLS", 1)  # as of a long table: a few at a time
+    again = bootstrap(estimates, 9, seed=3)
+    assert (np.abs(again.replicates - found.replicates[:9]) < PROVED * scale).all()
+    assert (bootstrap(estimates, 9, seed=4).replicates != again.replicates).all()
+
+
+def test_standard_errors_are_those_of_the_model_where_it_is_true() -> None:
+    estimates = simulated()
+    found = bootstrap_covariance(bootstrap(estimates, 400))
+    assert found.kind == "bootstrap (400 samples of observations)"
+    # 400 draws know a standard deviation to 3.5 %
+    np.testing.assert_allclose(found.std_error, covariance(estimates).std_error, rtol=0.12)
+
+
+def test_samples_are_of_observations_of_every_kind() -> None:
+    base = birthwt()
+    frequency = np.arange(189) % 4.0
+    drawn = Resampling(Estimates(fit(replace(base.problem, weight=frequency)))).weight(0)
+    assert drawn.sum() == frequency.sum()
+    assert not drawn[frequency == 0].any()
+    precise = Estimates(fit(replace(base.problem, weight=frequency / 2)), weight_kind="precision")
+    times = Resampling(precise).weight(0)[frequency > 0] / (frequency / 2)[frequency > 0]
+    np.testing.assert_array_equal(times, np.rint(times))
+    assert times.sum() == np.count_nonzero(frequency)
+    table = read_table(HERE / "data" / "menarche.csv")
+    ready = prepare("Menarche / Total ~ Age", table)
+    trials = ready.schema.response(ready.complete)[1]
+    assert trials is not None
+    groups = Resampling(Estimates(fit(ready.problem), trials=trials)).weight(0) / trials
+    np.testing.assert_array_equal(groups, np.rint(groups))
+    assert groups.sum() == len(trials)
+
+
+def test_clusters_are_drawn_whole() -> None:
+    rng = np.random.default_rng(5)
+    cluster = np.repeat(np.arange(60), 20) * 7 - 3  # any integers
+    shared = np.repeat(rng.normal(size=60), 20)
+    X = np.column_stack([shared, rng.normal(size=1200)])
+    effect = np.repeat(rng.normal(size=60), 20)
+    y = (rng.random(1200) < 1 / (1 + np.exp(-X[:, 1] - effect))).astype(np.uint8)
+    estimates = Estimates(fit(Problem(X, y)))
+    found = bootstrap(estimates, 300, cluster=cluster)
+    times = found.samples.weight(7).reshape(60, 20)
+    assert (times == times[:, :1]).all()
+    assert times[:, 0].sum() == 60
+    assert bootstrap_covariance(found).kind == "bootstrap (300 samples of 60 clusters)"
+    # what varies between clusters alone is known from 60 of them, not from 1,200 rows
+    robust = covariance(estimates, "HC0").std_error
+    by_cluster = bootstrap_covariance(found).std_error
+    assert by_cluster[1] > 1.5 * robust[1]
+    assert by_cluster[2] == pytest.approx(robust[2], rel=0.3)
+    low, high = bootstrap_interval(found, 0.9)
+    assert (low < estimates.params).all()
+    assert (high > estimates.params).all()
+
+
+def test_samples_without_estimates_are_counted_and_said() -> None:
+    x = np.zeros(60)
+    x[:4] = 1.0
+    y = (np.arange(60) % 2).astype(np.uint8)  # of four exposed, two events: many samples have none, or all
+    estimates = Estimates(fit(Problem(x[:, None], y)))
+    found = bootstrap(estimates, 200)
+    assert set(found.failures) == {"separated", "aliased"}
+    assert np.isnan(found.replicates).all(axis=1).sum() == sum(found.failures.values())
+    exposed = np.array([found.samples.weight(b)[:4] for b in range(200)])
+    events, others = exposed[:, 1::2].sum(axis=1), exposed[:, ::2].sum(axis=1)
+    assert found.failures["aliased"] == np.count_nonzero(events + others == 0)
+    assert found.failures["separated"] == np.count_nonzero((events == 0) != (others == 0))
+    assert "of 200 bootstrap replicates have no estimates" in found.note
+    assert bootstrap(simulated(300), 20).note == ""
+
+
+def test_samples_of_one_class_are_counted() -> None:
+    y = np.zeros(40, np.uint8)
+    y[3] = 1
+    found = bootstrap(Estimates(fit(Problem(np.zeros((40, 0)), y))), 100)
+    missed = sum(found.samples.weight(b)[3] == 0 for b in range(100))
+    assert found.failures == {"one class": missed}
+
+
+def test_aliased_columns_stay_without_estimates() -> None:
+    base = birthwt().problem
+    twice = replace(base, X=np.column_stack([base.X, base.X[:, 0]]), names=(*base.names, "twice"))
+    found = bootstrap(Estimates(fit(twice)), 40)
+    plain = bootstrap(birthwt(), 40)
+    assert not found.failures
+    np.testing.assert_allclose(found.replicates[:, :-1], plain.replicates, rtol=1e-4, atol=1e-6)
+    assert np.isnan(bootstrap_covariance(found).matrix[-1]).all()
+    assert np.isnan(bootstrap_interval(found, 0.8, "percentile")[0][-1])
+
+
+# --- intervals ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic", "bca"])
+def test_intervals_are_those_of_boot_ci(method: Any) -> None:
+    expected, influence = R["boot"], np.array(R["boot"]["L"])
+    acceleration = (influence**3).sum() / (6 * (influence**2).sum() ** 1.5)
+    found = interval(np.array(expected["t"]), 0.95, 0.9, method, acceleration)
+    assert found == pytest.approx(expected[method], rel=1e-12)
+
+
+def test_acceleration_is_that_of_the_influence_of_each_row() -> None:
+    estimates = birthwt()
+    found = bootstrap(estimates, 2)
+    step, moved = 1e-4, []
+    for i in range(189):
+        weight = np.ones(189)
+        weight[i] += step
+        more = Estimates(fit(replace(estimates.problem, weight=weight))).params
+        weight[i] -= 2 * step
+        less = Estimates(fit(replace(estimates.problem, weight=weight))).params
+        moved.append((more - less) / (2 * step))
+    influence = np.array(moved)
+    expected = (influence**3).sum(axis=0) / (6 * (influence**2).sum(axis=0) ** 1.5)
+    np.testing.assert_allclose(_acceleration(found), expected, rtol=1e-4, atol=1e-6)  # central differences
+    clusters = replace(found, samples=Resampling(estimates, cluster=np.arange(189) // 3))
+    summed = influence.reshape(63, 3, -1).sum(axis=1)
+    expected = (summed**3).sum(axis=0) / (6 * (summed**2).sum(axis=0) ** 1.5)
+    np.testing.assert_allclose(_acceleration(clusters), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_too_few_replicates_are_refused() -> None:
+    found = bootstrap(birthwt(), 30)
+    with pytest.raises(StatisticsError, match=r"30 replicates are too few .* draw at least 39"):
+        bootstrap_interval(found, 0.95, "percentile")
+    with pytest.raises(StatisticsError, match="999 are usual"):
+        bootstrap(birthwt(), 1)
+    with pytest.raises(StatisticsError, match="one cluster leaves nothing to draw"):
+        bootstrap(birthwt(), 9, cluster=np.zeros(189, int))
+    with pytest.raises(StatisticsError, match="codes of clusters for 2 rows and there are 189"):
+        bootstrap(birthwt(), 9, cluster=np.arange(2))
+    with pytest.raises(StatisticsError, match="not whole numbers count no observations"):
+        bootstrap(Estimates(fit(replace(birthwt().problem, weight=np.full(189, 0.5)))), 9)
+    with pytest.raises(StatisticsError, match="every replicate lies on the same side"):
+        interval(np.arange(1.0, 99.0), 0.0, 0.9, "bca", 0.0)
+    with pytest.raises(StatisticsError, match="level 95 of an interval"):
+        bootstrap_interval(found, 95)
+    with pytest.raises(StatisticsError, match="seed -1"):
+        bootstrap(birthwt(), 9, seed=-1)
+
+
+# --- optimism -------------------------------------------------------------------------------------------------------
+
+
+def test_optimism_is_that_of_rs_measures_on_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    estimates = birthwt()
+    monkeypatch.setattr(
+        "berkson.inference.optimism.Resampling", lambda of, *_: Drawn(of, drawn=R["resampled"]["drawn"])
+    )
+    found = optimism(estimates, 5)
+    for name in found.apparent._fields:
+        training, test = (
+            np.mean([each[part][name] for each in R["resampled"]["fits"]]) for part in ("training", "test")
+        )
+        # replicates are proved to 1e-4 standard errors; measures of discrimination do not see that
+        assert getattr(found.training, name) == pytest.approx(training, rel=1e-6, abs=1e-6), name
+        assert getattr(found.test, name) == pytest.approx(test, rel=1e-6, abs=1e-6), name
+        assert getattr(found.optimism, name) == pytest.approx(training - test, rel=1e-4, abs=1e-6), name
+    assert found.apparent.c == pytest.approx(R["lrm"]["c"], rel=1e-12)
+    assert found.apparent.nagelkerke == pytest.approx(R["lrm"]["stats"]["R2"], rel=1e-8)
+    assert found.apparent.brier == pytest.approx(R["lrm"]["stats"]["Brier"], rel=1e-8)
+    assert found.corrected.c == pytest.approx(found.apparent.c - found.optimism.c, rel=1e-12)
+    assert (found.count, found.failures) == (5, {})
+
+
+def test_corrected_measures_are_those_of_new_data() -> None:
+    rng, coef = np.random.default_rng(11), np.array([1.0, -0.7, 0.5, 0, 0, 0, 0, 0])
+
+    def draw(n: int) -> tuple[F64, Any]:
+        X = rng.normal(size=(n, 8))
+        return X, (rng.random(n) < 1 / (1 + np.exp(-X @ coef))).astype(np.uint8)
+
+    found, truth = [], []
+    new, outcomes = draw(5000)
+    for _ in range(10):
+        estimates = Estimates(fit(Problem(*draw(150))))
+        found.append(optimism(estimates, 30))
+        truth.append(measures(estimates.params[0] + new @ estimates.params[1:], outcomes, None))
+    apparent, corrected = (
+        np.mean([getattr(each, part) for each in found], axis=0) for part in ("apparent", "corrected")
+    )
+    # the mean of ten areas of 150 rows has a standard error of 0.012
+    np.testing.assert_allclose(corrected, np.mean(truth, axis=0), atol=[0.025, 0.012, 0.05, 0.15, 0.1])
+    assert (np.abs(apparent - np.mean(truth, axis=0))[[0, 1, 2, 4]] > [0.03, 0.018, 0.07, 0.15]).all()
+
+
+def test_optimism_is_refused_where_it_is_not_defined() -> None:
+    with pytest.raises(StatisticsError, match="measured for two classes, and the response has 3"):
+        optimism(simulated(300, 3))
+    separated = Estimates(fit(Problem(np.arange(8.0)[:, None], (np.arange(8) > 3).astype(np.uint8))))
+    for function in (optimism, bootstrap):
+        with pytest.raises(StatisticsError, match="separated"):
+            function(separated)  # type: ignore[operator]
+    assert math.isfinite(optimism(simulated(300), 5).optimism.c)
