@@ -265,7 +265,7 @@ def test_corrected_measures_are_those_of_new_data() -> None:
         np.mean([getattr(each, part) for each in found], axis=0) for part in ("apparent", "corrected")
     )
     # the mean of ten areas of 150 rows has a standard error of 0.012
-    np.testing.assert_allclose(corrected, np.mean(truth, axis=0), atol=[0.025, 0.012, 0.05, 0.15, 0.1])
+    assert (np.abs(corrected - np.mean(truth, axis=0)) < [0.025, 0.012, 0.05, 0.15, 0.1]).all()
     assert (np.abs(apparent - np.mean(truth, axis=0))[[0, 1, 2, 4]] > [0.03, 0.018, 0.07, 0.15]).all()
 
 
