@@ -68,7 +68,8 @@ def learn_basis(call: Call, x: F64) -> Basis:
     FormulaError, one sentence with the call, where its settings ask for what these values cannot give.
     """
     try:
-        return _LEARN[call.function](x, **_keywords(call))
+        with np.errstate(all="ignore"):  # what overflows is refused
+            return _LEARN[call.function](x, **_keywords(call))
     except FormulaError as error:
         raise FormulaError(f"{shorten(call)} {error}") from None
 

@@ -50,12 +50,16 @@ def parse(text: str) -> Formula:
     """The formula that a text spells.
 
         y ~ a + b*x + C(g, ref="b") + log(z) - 1        ~ . - id        successes / trials ~ dose
+        y ~ ns(age, df=3)*C(g, sum) + offset(log(t))    y ~ site/plot   cbind(s, f) ~ poly(x, 2)
 
     Left: a column, `successes / trials`, `cbind(successes, failures)`, or nothing.  Right: terms joined by `+`, `-`
-    (takes a term away), `:` (interaction), `*` (a + b + a:b) and `^` ((a + b)^2 is all pairs), `.` for all other
-    columns, `0` or `1` for the intercept; names that are not plain between backquotes; `C(g, ref="level")` for a
-    column as categories; `I(...)` for arithmetic; and the functions log, log2, log10, log1p, exp, expm1, sqrt, abs,
-    sin, cos, tan.  Raises FormulaError, one sentence with the position, for anything else.  Nothing is executed.
+    (takes a term away), `:` (interaction), `*` (a + b + a:b), `/` (a/b, b within a, is a + a:b), `%in%` (b %in% a is
+    b:a) and `^` ((a + b)^2 is all pairs), `.` for all other columns, `0` or `1` for the intercept; names that are not
+    plain between backquotes.  Variables: columns; `C(g, ref="level")` and `C(g, contrasts)` for a column as categories,
+    with treatment, sum, helmert, poly or diff contrasts (`contrasts`); `I(...)` for arithmetic; the functions log,
+    log2, log10, log1p, exp, expm1, sqrt, abs, sin, cos, tan; poly, ns, bs, cr and scale, which learn from data
+    (`bases`).  `offset(...)` is added to the linear predictor with coefficient 1, and is no term.  Raises FormulaError,
+    one sentence with the position, for anything else.  Nothing is executed.
     """
     left, right = parse_sides(text)
     response = None if left is None else _response(left)

@@ -100,6 +100,6 @@ def standard(x: F64, center: bool, scale: bool) -> Polynomial:
         if np.min(x) == np.max(x):
             raise FormulaError(f"has a constant argument (every value is {x[0]:g}); leave it out")
         size = float(np.linalg.norm(x - middle)) / math.sqrt(len(x) - 1)
-        if not 0.0 < size < math.inf:
-            raise FormulaError("has an argument whose size is beyond computation; rescale it")
+    if not (0.0 < size < math.inf and math.isfinite(middle)):
+        raise FormulaError("has an argument whose size is beyond computation; rescale it")
     return Polynomial((middle,), (0.0,), (size,))

@@ -141,8 +141,8 @@ class CubicRegression:
         place = np.clip(np.searchsorted(k, inside, side="right") - 1, 0, len(k) - 2)
         h = k[place + 1] - k[place]
         left, right = k[place + 1] - inside, inside - k[place]
-        curve = combined(place, np.column_stack([left, right]) / h[:, None], values)
-        curve += combined(place, np.column_stack([_bend(left, h), _bend(right, h)]), bends)
+        curve = combined(place, np.array([left / h, right / h]), values)
+        curve += combined(place, np.array([_bend(left, h), _bend(right, h)]), bends)
         return linear_beyond(curve, x - inside, slopes)
 
 
@@ -259,29 +259,32 @@ def clamped(knots: tuple[float, ...], boundary: tuple[float, ...], degree: int) 
 
 
 def bsplines(x: F64, t: F64, degree: int) -> tuple[Integers, F64]:
-    """The B-splines on knots t that are not zero at x (n,): the number (n,) of the first, and values (n, degree + 1).
+    """The B-splines on knots t that are not zero at x (n,): the number (n,) of the first, and values (degree + 1, n).
 
     De Boor's recurrence (de Boor 2001, chapter X).  Outside the knots the outermost polynomials go on.
     """
     place = np.clip(np.searchsorted(t, x, side="right") - 1, degree, len(t) - degree - 2)
+    near = [t[place + k] for k in range(1 - degree, degree + 1)]
     values = np.ones((degree + 1, len(x)))
     for k in range(1, degree + 1):
         carried: F64 = np.zeros(len(x))
         for r in range(k):
-            low, high = t[place + 1 - k + r], t[place + 1 + r]
+            low, high = near[degree - k + r], near[degree + r]
             share = values[r] / (high - low)
             values[r] = carried + (high - x) * share
             carried = (x - low) * share
         values[k] = carried
-    return place - degree, values.T
+    return place - degree, values
 
 
 def combined(first: Integers, values: F64, matrix: F64) -> F64:
-    """(n, columns): the sum over j of values[:, j] times row first + j of the matrix."""
-    total = values[:, :1] * matrix[first]
-    for j in range(1, values.shape[1]):
-        total += values[:, j : j + 1] * matrix[first + j]
-    return total
+    """(n, columns): the sum over j of values[j] times row first + j of the matrix."""
+    places = [first + j for j in range(len(values))]
+    columns = np.zeros((matrix.shape[1], len(first)))
+    for column, entries in zip(columns, matrix.T.copy(), strict=True):
+        for place, value in zip(places, values, strict=True):
+            column += value * entries[place]
+    return columns.T
 
 
 def dense(first: Integers, values: F64, width: int) -> F64:
