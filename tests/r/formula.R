@@ -1,16 +1,16 @@
 # Model matrices, predictions of bases on new data, and fits, from R: read by tests/test_formula_r.py.
-#
-#   cd tests/r && Rscript formula.R        (writes formula.json; R 4.2.2, splines 4.2.2, mgcv 1.8-41, MASS 7.3-58.2)
+# R 4.2.2 (stats, splines, jsonlite), MASS 7.3-58.2, mgcv 1.8-41.  Run from the root of the project:
+# Rscript tests/r/formula.R
 #
 # Of each case: R's formula, the columns of model.matrix without the intercept, in every `step`-th row, and on new data.
 
 suppressPackageStartupMessages({library(splines); library(jsonlite)})
 
-birthwt <- read.csv("../data/birthwt.csv")
-infert <- read.csv("../data/infert.csv")
+birthwt <- read.csv("tests/data/birthwt.csv")
+infert <- read.csv("tests/data/infert.csv")
 infert$education <- factor(infert$education, levels = sort(unique(infert$education), method = "radix"))
-lizards <- read.csv("../data/lizards.csv", stringsAsFactors = TRUE)
-menarche <- read.csv("../data/menarche.csv")
+lizards <- read.csv("tests/data/lizards.csv", stringsAsFactors = TRUE)
+menarche <- read.csv("tests/data/menarche.csv")
 holes <- birthwt
 holes$lwt[holes$lwt > 180] <- NA  # a basis of age is learned from these rows too
 
@@ -133,4 +133,4 @@ fits <- list(
 versions <- list(R = R.version.string, splines = as.character(packageVersion("splines")),
                  mgcv = as.character(packageVersion("mgcv")), MASS = as.character(packageVersion("MASS")))
 write_json(list(versions = versions, step = step, new_birthwt = new_birthwt, designs = designs, smooths = smooths, fits = fits),
-           "formula.json", digits = NA, auto_unbox = TRUE)
+           "tests/r/formula.json", digits = NA, auto_unbox = TRUE)
