@@ -249,7 +249,9 @@ def test_hostile_text_is_refused_fast(kind: str) -> None:
     assert time.process_time() - started < 5.0  # measured: 0.04 s at most
 
 
-@pytest.mark.parametrize("pattern", ["(", "(a + b*c:", "I(", "-", "(1 + a):(", "I(1 + 2*-log(", "(a + b*c:d %in% ", "ns(scale("])
+@pytest.mark.parametrize(
+    "pattern", ["(", "(a + b*c:", "I(", "-", "(1 + a):(", "I(1 + 2*-log(", "(a + b*c:d %in% ", "ns(scale("]
+)
 def test_the_deepest_nesting_fits_the_stack(pattern: str) -> None:
     """Whatever is nested inside what, no depth gives a RecursionError."""
     for depth in range(1, 60):
