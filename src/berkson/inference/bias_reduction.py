@@ -104,9 +104,7 @@ def reduce_bias(estimates: Estimates, method: Method = "mean") -> BiasReducedEst
             theta, norm, more = _median(Jeffreys(fit.rows), theta, estimates.jacobian[~_aliased(estimates)])
             iterations += more
     return BiasReducedEstimates(
-        fit,
-        estimates.reference,
-        estimates.weight_kind,
+        **estimates.common,
         method=method,
         reduced=theta,
         score_norm=norm,

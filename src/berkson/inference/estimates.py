@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -58,6 +58,11 @@ class Estimates:
     reference: int = 0
     weight_kind: WeightKind = "frequency"
     trials: F64 | None = None
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """The fields that every kind of estimates has, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(Estimates)}
 
     @property
     def problem(self) -> Problem:

@@ -197,9 +197,7 @@ def limit(estimates: Estimates) -> LimitingEstimates:
         free = Ridge(np.zeros(place.size))
         bound = run(prove(theta, across @ found.at.gradient, free, place, share, hessian), remaining)
     return LimitingEstimates(
-        fit,
-        estimates.reference,
-        estimates.weight_kind,
+        **estimates.common,
         recession=cone,
         remaining=remaining,
         limit=theta,
