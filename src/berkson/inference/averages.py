@@ -43,7 +43,8 @@ def average_prediction(model: Predictor, population: Population, groups: Groups,
         value, gradient = value_and_gradient(kind, eta, model.estimates.reference)
         return _Part(value, [(gradient, rows.Z)], rows.estimable)
 
-    return _average(model, population, groups, part)
+    with model.threads(population.table.n_rows):
+        return _average(model, population, groups, part)
 
 
 def average_slope(
@@ -74,7 +75,8 @@ def average_slope(
         products = [(gradient * times, slopes.Z)] + ([] if bend is None else [(bend * times, rows.Z)])
         return _Part(value[:, :, 0], products, slopes.estimable & (rows.estimable | (kind == "link")))
 
-    return _average(model, population, groups, part)
+    with model.threads(population.table.n_rows):
+        return _average(model, population, groups, part)
 
 
 def _average(

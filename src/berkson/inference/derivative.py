@@ -7,6 +7,8 @@ extrapolated to step 0, row by row, until two of them agree (Ridders 1982, "Accu
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,17 +60,31 @@ def design_derivative(schema: Schema, table: Table, column: str, middle: float, 
         return _affine(schema, table, column)
     reach = np.maximum(np.abs(values - middle), spread)  # outside the bulk, the distance from it
     step = FIRST * np.where(reach > 0.0, reach, abs(middle) or 1.0)
-    return _extrapolated(schema, table, column, values, *_first_difference(schema, table, column, values, step))
+    made_of = np.flatnonzero(_made_of(schema, column))
+
+    def read(some: Table, x: F64) -> F64:
+        return design_and_offset(schema, replaced(some, column, x))[:, made_of]
+
+    derivative = np.zeros((table.n_rows, len(schema.names) + bool(schema.offsets)))
+    derivative[:, made_of] = _Extrapolation(read, table, column, values, step).derivative()
+    return derivative
+
+
+def _made_of(schema: Schema, column: str) -> npt.NDArray[np.bool_]:
+    """Which columns of `design_and_offset` depend on the column."""
+    found = np.zeros(len(schema.names) + bool(schema.offsets), dtype=bool)
+    for item in schema.products:
+        found[item.start : item.stop] = any(column in columns_of(variable) for variable in item.term)
+    if schema.offsets:
+        found[-1] = any(column in columns_of(variable) for variable in schema.offsets)
+    return found
 
 
 def _affine(schema: Schema, table: Table, column: str) -> F64:
     """What a column that is 1 adds to one that is 0, where each term is its multiple or does not have it."""
-    of_column = np.zeros(len(schema.names) + bool(schema.offsets), dtype=bool)
-    for item in schema.products:
-        of_column[item.start : item.stop] = any(column in columns_of(variable) for variable in item.term)
     n = table.n_rows
     derivative = design_and_offset(schema, replaced(table, column, np.ones(n)))
-    derivative[:, ~of_column] = 0.0
+    derivative[:, ~_made_of(schema, column)] = 0.0
     if schema.offsets:
         one, none = (schema.offset(replaced(table, column, np.full(n, at))) for at in (1.0, 0.0))
         assert one is not None
@@ -82,56 +98,66 @@ def replaced(table: Table, column: str, values: npt.NDArray[np.float64]) -> Tabl
     return Table({**table.columns, column: Column(column, "number", values)}, table.n_rows, table.source)
 
 
-def _first_difference(schema: Schema, table: Table, column: str, values: F64, step: F64) -> tuple[F64, tuple[F64, F64]]:
-    """Steps within the domain of the column's functions (shorter than a value is from 0, then ever shorter), and the
-    central difference with them."""
-    error: ValueError | None = None
-    for attempt in range(12):
-        try:
-            return step, _central(schema, table, column, values, step)
-        except UnseenLevelError:
-            raise
-        except ValueError as undefined:
-            error = undefined
-        step = np.where(values == 0.0, step, np.minimum(step, np.abs(values) / 16.0)) if attempt == 0 else step / 16.0
-    raise StatisticsError(
-        f"the effect of column {quoted(column)} is not defined in every row, as the model is not on both sides of its "
-        f"value ({error}); leave out such rows, or ask for a contrast between two values"
-    )
+@dataclass(frozen=True)
+class _Extrapolation:
+    """Central differences of what `read` gives (m, k) for rows of a table and values of a column, taken to step 0."""
 
+    read: Callable[[Table, F64], F64]
+    table: Table
+    column: str
+    values: F64
+    step: F64
 
-def _extrapolated(schema: Schema, table: Table, column: str, values: F64, step: F64, first: tuple[F64, F64]) -> F64:
-    best = np.zeros((len(values), len(schema.names) + bool(schema.offsets)))
-    error = np.full(best.shape, np.inf)
-    open_ = np.arange(len(values))
-    before: list[F64] = []
-    for level in range(LEVELS):
-        h = step[open_] * 0.5**level
-        difference, size = first if level == 0 else _central(schema, table.take(open_), column, values[open_], h)
-        now = [difference]
-        for order in range(min(len(before), ORDERS)):
-            now.append(now[-1] + (now[-1] - before[order]) / (4.0 ** (order + 1) - 1.0))
-            off = np.maximum(np.abs(now[-1] - now[-2]), np.abs(now[-1] - before[order]))
-            better = off < error[open_]
-            best[open_] = np.where(better, now[-1], best[open_])
-            error[open_] = np.where(better, off, error[open_])
-        rounding = 4.0 * EPSILON * size / h[:, None]
-        going = (error[open_] > np.maximum(AGREE * np.abs(best[open_]), rounding)).any(axis=1)
-        before, open_ = [each[going] for each in now], open_[going]
-        if len(open_) == 0:
-            return best
-    doubtful = error[open_] > DOUBT * np.maximum(np.abs(best[open_]), size[going] / (step[open_, None] / FIRST))
-    if doubtful.any():
-        value = values[open_[np.argmax(doubtful.any(axis=1))]]
+    def derivative(self) -> F64:
+        step, (difference, size) = self.first()
+        best, error = difference.copy(), np.full(difference.shape, np.inf)
+        rows, before = np.arange(len(step)), [difference]
+        for level in range(1, LEVELS):
+            h = step[rows] * 0.5**level
+            difference, size = self.central(rows, h)
+            now = [difference]
+            for order in range(min(len(before), ORDERS)):
+                now.append(now[-1] + (now[-1] - before[order]) / (4.0 ** (order + 1) - 1.0))
+                off = np.maximum(np.abs(now[-1] - now[-2]), np.abs(now[-1] - before[order]))
+                better = off < error[rows]
+                best[rows] = np.where(better, now[-1], best[rows])
+                error[rows] = np.where(better, off, error[rows])
+            rounding = 4.0 * EPSILON * size / h[:, None]
+            going = (error[rows] > np.maximum(AGREE * np.abs(best[rows]), rounding)).any(axis=1)
+            rows, size, before = rows[going], size[going], [each[going] for each in now]
+            if len(rows) == 0:
+                return best
+        typical = np.maximum(np.abs(best[rows]), size / (step[rows, None] / FIRST))
+        doubtful = (error[rows] > DOUBT * typical).any(axis=1)
+        if doubtful.any():
+            raise StatisticsError(
+                f"the model has no derivative by column {quoted(self.column)} at "
+                f"{self.values[rows[np.argmax(doubtful)]]:g}; ask for a contrast of two values"
+            )
+        return best
+
+    def first(self) -> tuple[F64, tuple[F64, F64]]:
+        """Steps within the domain of the column's functions (shorter than a value is from 0, then ever shorter), and
+        the central difference with them."""
+        error: ValueError | None = None
+        step, values = self.step, self.values
+        for attempt in range(12):
+            try:
+                return step, self.central(np.arange(len(step)), step)
+            except UnseenLevelError:
+                raise
+            except ValueError as undefined:
+                error = undefined
+            near = np.where(values == 0.0, step, np.minimum(step, np.abs(values) / 16.0))
+            step = near if attempt == 0 else step / 16.0
         raise StatisticsError(
-            f"the model has no derivative by column {quoted(column)} at {value:g}; ask for a contrast of two values"
+            f"the effect of column {quoted(self.column)} is not defined in every row, as the model is not on both "
+            f"sides of its value ({error}); leave out such rows, or ask for a contrast between two values"
         )
-    return best
 
-
-def _central(schema: Schema, table: Table, column: str, values: F64, h: F64) -> tuple[F64, F64]:
-    """Central differences (m, p) and the size of what was subtracted."""
-    above, below = values + h, values - h
-    upper = design_and_offset(schema, replaced(table, column, above))
-    lower = design_and_offset(schema, replaced(table, column, below))
-    return (upper - lower) / (above - below)[:, None], np.maximum(np.abs(upper), np.abs(lower))
+    def central(self, rows: npt.NDArray[np.intp], h: F64) -> tuple[F64, F64]:
+        """Central differences (m, k) in some rows, and the size of what was subtracted."""
+        some = self.table if len(rows) == len(self.values) else self.table.take(rows)
+        above, below = self.values[rows] + h, self.values[rows] - h
+        upper, lower = self.read(some, above), self.read(some, below)
+        return (upper - lower) / (above - below)[:, None], np.maximum(np.abs(upper), np.abs(lower))

@@ -99,7 +99,8 @@ def predictions(
     used, notes = _readable(schema, used, policy)
     shift, about_offset = _offset(estimates, schema, table, offset, policy)
     variance = None if covariance is None else covariance_of_theta(estimates, covariance)
-    found, unknown = _predicted(model, kind, used, shift, variance, normal_quantile(level))
+    with model.threads(table.n_rows):
+        found, unknown = _predicted(model, kind, used, shift, variance, normal_quantile(level))
     if unknown:
         notes = [*notes, NOT_ESTIMABLE.format(rows=_rows(unknown))]
     value, error, lower, upper = found if variance is not None else (found[0], None, None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from berkson.blas import one_thread
 from berkson.formula import Schema
 from berkson.inference.derivative import design_and_offset, design_derivative
 from berkson.inference.estimates import Estimates, StatisticsError
@@ -70,6 +72,10 @@ class Predictor:
     def step(self) -> int:
         """Rows to hold at a time."""
         return max(1, CELLS // max(len(self.schema.names) + 1, self.logits**2))
+
+    def threads(self, n: int) -> AbstractContextManager[None]:
+        """Within it, BLAS uses one thread where n rows are more than a run: its products are long and thin."""
+        return one_thread(self.step) if n > self.step else nullcontext()
 
     def rows(self, table: Table) -> Rows:
         """The rows of a table.  Raises as `Schema.design`."""
