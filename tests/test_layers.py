@@ -29,6 +29,7 @@ FLOORS = (
     {"recession"},
     {"rank", "separation"},
     {"fit"},
+    {"select"},
     {"table"},
     {"formula"},
     {"read", "model"},

@@ -13,7 +13,7 @@ from berkson.fit import fit
 from berkson.penalty import ElasticNet
 from berkson.problem import Problem
 from berkson.rows.memory import InMemory
-from berkson.solvers.proximal import Model, proximal_newton, smooth_model
+from berkson.solvers.proximal import Model, loss_model, proximal_newton
 from berkson.solvers.quadratic import quadratic_minimum
 from berkson.solvers.run import run
 
@@ -64,22 +64,21 @@ def test_a_proved_gap_lies_above_the_true_one(lasso: float, ridge: float) -> Non
     rows = fit(problem).rows
     penalty = net(rows, ridge, lasso)
 
-    def best(target: float) -> tuple[float, Model]:
-        model = run(smooth_model(np.zeros(rows.coordinates.size), penalty), rows)
-        stop, model = run(proximal_newton(model, penalty, target=target, max_iterations=100), rows)
-        assert stop.reason in ("target", "stalled")
-        return stop.at.value + penalty.kinked(stop.theta), model
+    def best(target: float) -> Model:
+        model = run(loss_model(np.zeros(rows.coordinates.size)), rows)
+        progress = run(proximal_newton(model, penalty, target=target, max_iterations=100), rows)
+        assert progress.reason in ("target", "stalled")
+        return progress.model
 
-    least, _ = best(0.0)
+    least = best(0.0).value(penalty)
     totals = problem.class_weights()
     for target in (10.0, 0.1, 1e-4):
-        value, model = best(target)
-        assert model.at.gradient is not None
-        share = totals / totals.sum()
-        proof = run(prove(model.theta, model.at.gradient, penalty, rows.coordinates, share), rows)
+        model = best(target)
+        value, share = model.value(penalty), totals / totals.sum()
+        proof = run(prove(model.theta, model.gradient(penalty), penalty, rows.coordinates, share), rows)
         assert value - least <= proof.gap + 1e-10  # rounding of objectives of some hundreds
         assert proof.gap < math.inf or target > 1.0
-    assert best(1e-12)[0] - least < 1e-10
+    assert best(1e-12).value(penalty) - least < 1e-10
 
 
 def test_saga_finds_nothing_better() -> None:
@@ -90,9 +89,9 @@ def test_saga_finds_nothing_better() -> None:
     problem = Problem(X, problem.y, weight=problem.weight, strength=1.0)
     rows = fit(problem).rows
     penalty = net(rows, 3.0, 7.0)
-    model = run(smooth_model(np.zeros(rows.coordinates.size), penalty), rows)
-    stop, _ = run(proximal_newton(model, penalty, target=1e-13, max_iterations=100), rows)
-    coef, intercept = rows.coordinates.original(stop.theta)
+    model = run(loss_model(np.zeros(rows.coordinates.size)), rows)
+    progress = run(proximal_newton(model, penalty, target=1e-13, max_iterations=100), rows)
+    coef, intercept = rows.coordinates.original(progress.model.theta)
     peer = LogisticRegression(C=0.1, l1_ratio=0.7, solver="saga", tol=1e-12, max_iter=100_000)
     peer.fit(X, problem.y, sample_weight=problem.weight)
     np.testing.assert_allclose(coef, peer.coef_, atol=1e-7)  # what saga reaches

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from berkson.rows.questions import Answer, Question
+from berkson.rows.weightings import Under
 
 Result = TypeVar("Result")
 Solver = Generator[Question, Answer, Result]
@@ -72,3 +73,13 @@ def run_together(solvers: Sequence[Solver[Any]], rows: Rows, work: Work | None =
                 results[i] = stop.value
                 del waiting[i]
     return results
+
+
+def under(column: int, solver: Solver[Result]) -> Solver[Result]:
+    """The same solver, its questions about one of several weightings of the rows (see `rows.weightings`)."""
+    try:
+        question = next(solver)
+        while True:
+            question = solver.send((yield Under(column, question)))  # type: ignore[misc]
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
