@@ -524,8 +524,10 @@ def test_an_optimum_that_is_not_proved_gives_no_number(monkeypatch: pytest.Monke
         likelihood_ratio_test(estimates, linear_hypothesis(estimates, "smoke"))
 
 
-def test_the_proved_gap_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped early, a restricted fit is no further from its optimum than its bound says."""
+@pytest.mark.parametrize("close", [0.0, restricted.CLOSE])
+def test_the_proved_gap_is_one(monkeypatch: pytest.MonkeyPatch, close: float) -> None:
+    """Stopped early, a restricted fit is no further from its optimum than its bound says, by lengths or leverages."""
+    monkeypatch.setattr(restricted, "CLOSE", close)
     estimates = low()
     space = restricted.without_columns(estimates, {2, 3, 4})
     (exact,) = restricted.restricted_fits(estimates, [space])

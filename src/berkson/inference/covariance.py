@@ -12,10 +12,10 @@ With I the information and s a score, all but the first are sandwiches  I^-1 (su
     CR1S     G / (G - 1) (n - 1) / (n - k)                      vcovCL(type = "HC1"); clubSandwich "CR1S"
     CR2      residuals of a cluster adjusted for its leverage   clubSandwich::vcovCR(type = "CR2"); two classes
 
-n observations (units: frequency weights count them, a group of trials is one), k parameters.  Scores carry the whole
-weight of a row where it is a precision, a sampling weight or a number of trials; a frequency weight adds that many
-rows.  Two ways of clustering (Cameron, Gelbach & Miller 2011, Journal of Business & Economic Statistics 29) add the
-covariances of both and take off that of their crossing, each with its own factor.
+n observations (units: frequency weights count them, a group of trials is one, a row of weight 0 is none), k parameters.
+Scores carry the whole weight of a row where it is a precision, a sampling weight or a number of trials; a frequency
+weight adds that many rows.  Two ways of clustering (Cameron, Gelbach & Miller 2011, Journal of Business & Economic
+Statistics 29) add the covariances of both and take off that of their crossing, each with its own factor.
 """
 
 from __future__ import annotations

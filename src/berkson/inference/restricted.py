@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.blas import one_thread
-from berkson.certificate import bound
+from berkson.certificate import CLOSE, bound
 from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.inverse import Dense, inverse_of
 from berkson.penalty import Ridge
 from berkson.rows.coordinates import Coordinates
-from berkson.rows.questions import Evaluate, Evaluation, LargestLeverage
+from berkson.rows.questions import Evaluate, Evaluation, Extent, LargestLeverage
 from berkson.solvers.newton import newton
 from berkson.solvers.quasi import quasi_newton
 from berkson.solvers.run import Solver, run_together
@@ -100,7 +100,8 @@ def restricted_fits(estimates: Estimates, spaces: Sequence[Space]) -> list[Restr
     hessian, place = estimates.at.hessian, estimates.rows.coordinates
     assert hessian is not None
     with one_thread(estimates.problem.unknowns):
-        solvers = [_restricted(space, hessian, place) for space in spaces]
+        extent: float = estimates.rows.answer_one(Extent())
+        solvers = [_restricted(space, hessian, place, extent) for space in spaces]
         found: list[Restricted] = run_together(solvers, estimates.rows)
     worst = max((each.gap for each in found), default=0.0)
     if not worst <= ACCEPTED:
@@ -111,7 +112,8 @@ def restricted_fits(estimates: Estimates, spaces: Sequence[Space]) -> list[Restr
     return found
 
 
-def _restricted(space: Space, hessian: F64, place: Coordinates) -> Solver[Restricted]:
+def _restricted(space: Space, hessian: F64, place: Coordinates, extent: float) -> Solver[Restricted]:
+    """extent: no row is longer than its root."""
     origin, basis = space.origin, space.basis
     free = Ridge(np.zeros(basis.shape[1]))
     if basis.shape[1] == 0:
@@ -131,9 +133,12 @@ def _restricted(space: Space, hessian: F64, place: Coordinates) -> Solver[Restri
         return Restricted(theta, fine.at.value, math.inf)
     q, blocks = place.columns, basis @ inverse @ basis.T
     metric: F64 = np.einsum("iaib->ab", blocks.reshape(place.contrasts, q, place.contrasts, q))
-    leverage = (1.0 if place.contrasts == 1 else 2.0) * (yield LargestLeverage(metric))
-    squared = max(0.0, float(fine.at.gradient @ inverse @ fine.at.gradient))
-    return Restricted(theta, fine.at.value, bound(math.sqrt(squared), leverage).gap)
+    decrement = math.sqrt(max(0.0, float(fine.at.gradient @ inverse @ fine.at.gradient)))
+    factor = 1.0 if place.contrasts == 1 else 2.0  # (range of a row's logits)^2 is at most that times |its contrasts|^2
+    proof = bound(decrement, factor * extent * float(np.abs(metric).sum(axis=1).max()))
+    if not proof.contraction < CLOSE:
+        proof = bound(decrement, factor * (yield LargestLeverage(metric)))
+    return Restricted(theta, fine.at.value, proof.gap)
 
 
 def score_statistic(estimates: Estimates, theta: F64, basis: F64 | None = None) -> float:
