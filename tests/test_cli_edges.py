@@ -256,7 +256,7 @@ def test_a_link_stays_a_link(folder: Path) -> None:
 def test_separation_and_a_failed_check_name_a_way_out_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", str(DATA / "endometrial.csv"), "HG ~ NV + PI + EH"]) == 1
     out = capsys.readouterr().out
-    assert "use a ridge penalty (in the command: --strength)" in out
+    assert "use bias reduction (bias_reduction='firth', --firth) or a ridge penalty (strength, --strength)" in out
     assert "finite C" not in out
     main([*BIRTHS, "--quiet"])
     rows = (DATA / "birthwt.csv").read_text().splitlines(keepends=True)

@@ -28,7 +28,7 @@ F64 = npt.NDArray[np.float64]
 
 CELLS = 1 << 22  # of the design built at a time in prediction
 WORDING = Wording(
-    "a ridge penalty (in the command: --strength)",
+    "bias reduction (bias_reduction='firth', --firth) or a ridge penalty (strength, --strength)",
     "a stronger ridge (in the command: a larger --strength)",
     "max_iterations (in the command: --max-iter)",
 )
@@ -81,6 +81,7 @@ class Model:
     formula   as it was written; `schema` is what it means.
     coef      (1, p) for two classes, (K, p) for K; intercept (1,) or (K,); columns as `schema.names`.
     strength  of the ridge, 0 for maximum likelihood.
+    bias_reduction   "mean" or "median" where the coefficients are bias-reduced; the proof is then of their equation.
     weights, offset   names of columns, or None.  New data need the offset for a prediction, the weights for a proof.
     """
 
@@ -94,6 +95,7 @@ class Model:
     rows: RowCount
     proof: Proof
     program: str
+    bias_reduction: str | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -144,7 +146,15 @@ class Model:
         return probabilities
 
     def certificate(self, table: Table, tol: float) -> tuple[Certificate, Problem, RowCount]:
-        """What can be proved of these coefficients on the rows of a table without missing values."""
+        """What can be proved of these coefficients on the rows of a table without missing values.
+
+        ValueError for bias-reduced ones, which are no optimum of the likelihood.
+        """
+        if self.bias_reduction is not None:
+            raise ValueError(
+                "the model is bias-reduced, so its coefficients are not those of the greatest likelihood, which is "
+                "what a check proves; fit again instead"
+            )
         complete, rows = complete_rows(table, [c for c in (self.weights, self.offset) if c])
         problem, rows = problem_of(self.schema, complete, rows, self.weights, self.offset, self.strength)
         problem = _of_table(problem, table, _used(table, rows))

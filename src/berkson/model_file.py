@@ -49,6 +49,7 @@ def to_dict(model: Model) -> dict[str, Any]:
             for name, coef, intercept in zip(names, model.coef, model.intercept, strict=True)
         ],
         "strength": float(model.strength),
+        **({} if model.bias_reduction is None else {"bias_reduction": model.bias_reduction}),
         "weights": model.weights,
         "offset": model.offset,
         "rows": {"read": model.rows.read, "used": model.rows.used, "missing": model.rows.missing},
@@ -171,13 +172,14 @@ def from_dict(data: Any) -> Model:
     if strength < 0:
         raise ValueError("'strength' is negative")
     weights, offset = read("weights", _name), read("offset", _name)
+    reduction = read("bias_reduction", _reduction) if "bias_reduction" in data else None
     rows, proof = _rows(read("rows", _any)), _proof(read("certificate", _any))
     for name in [*proof.aliased, *(i.column for i in proof.infinite if i.column != "(Intercept)")]:
         if name not in schema.names:
             raise ValueError(f"its certificate speaks of a column '{name[:_SHOWN]}' that it does not have")
     read("berkson_model", _any)
     read.end()
-    return Model(formula, schema, coef, intercept, strength, weights, offset, rows, proof, program)
+    return Model(formula, schema, coef, intercept, strength, weights, offset, rows, proof, program, reduction)
 
 
 class _Fields:
@@ -213,6 +215,12 @@ def _text(value: Any) -> str:
 
 def _name(value: Any) -> str | None:
     return None if value is None else _text(value)
+
+
+def _reduction(value: Any) -> str:
+    if value not in ("mean", "median"):
+        raise TypeError("neither mean nor median")
+    return str(value)
 
 
 def _flag(value: Any) -> bool:

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from berkson.report.progress import stage
 
 if TYPE_CHECKING:
     from berkson.formula import Formula
+    from berkson.logistic import LogitFit
+    from berkson.report.summary import Findings
     from berkson.table import Table
 
 OK, NOT_CERTIFIED, INTERRUPTED, PIPE_CLOSED = 0, 1, 130, 141
@@ -55,11 +58,12 @@ def _fit(argv: Sequence[str]) -> int:
             covariance=args.robust,
             cluster=args.cluster or None,
             level=args.level,
+            bias_reduction="firth" if args.firth else None,
             strength=args.strength,
             tol=args.tol,
             max_iterations=args.max_iter,
         )
-        found = fit.findings()
+        found = _findings(fit, args)
     if args.json and not args.quiet:
         from berkson.report.record import record
 
@@ -75,6 +79,18 @@ def _fit(argv: Sequence[str]) -> int:
             print(f"Model saved as {clean(path)}")
     proof = fit.model.proof
     return _verdict(proof.certified, proof.status, args.quiet or args.json)
+
+
+def _findings(fit: LogitFit, args: argparse.Namespace) -> Findings:
+    """What is to be shown; ValueError where an option asks for what a certified fit does not have."""
+    found = fit.findings(args.ci)
+    if found.refusal is not None and fit.certificate.certified and (args.robust or args.cluster or args.ci != "wald"):
+        raise ValueError(found.refusal)
+    if not args.margins:
+        return found
+    from berkson.logistic.answers import average_effects
+
+    return replace(found, effects=average_effects(fit))
 
 
 @contextmanager

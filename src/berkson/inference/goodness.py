@@ -68,11 +68,24 @@ class Goodness:
     @property
     def p_value(self) -> float:
         """Of the likelihood ratio; NaN of a model without columns, and of a pseudo-likelihood."""
-        from scipy.special import chdtrc  # type: ignore[import-untyped]
-
         if self.pseudo or not self.df_model:
             return math.nan
-        return float(chdtrc(self.df_model, max(0.0, self.likelihood_ratio)))
+        return chi_squared_tail(max(0.0, self.likelihood_ratio), self.df_model)
+
+
+def chi_squared_tail(statistic: float, df: int) -> float:
+    """P(chi-squared on a whole number of degrees of freedom > statistic), by the finite sum that it is then
+
+        erfc(sqrt(h)) [odd df] + e^-h sum_j h^j / Gamma(j + 1),   h = statistic / 2, j = df / 2 - 1, df / 2 - 2, ...
+
+    (Abramowitz & Stegun 26.4.4 and 26.4.5), so that a summary need not wait for SciPy.
+    """
+    h = statistic / 2.0
+    if h <= 0.0:
+        return 1.0
+    powers = (0.5 * df - 1.0 - k for k in range((df - 1) // 2 if df % 2 else df // 2))
+    terms = (math.exp(j * math.log(h) - h - math.lgamma(j + 1.0)) for j in powers)
+    return math.fsum([math.erfc(math.sqrt(h)) if df % 2 else 0.0, *terms])
 
 
 def goodness(estimates: Estimates, likelihood: Likelihood) -> Goodness:

@@ -9,6 +9,7 @@ import numpy as np
 
 from berkson.fit import Fit, fit
 from berkson.formula import Formula
+from berkson.inference.bias_reduction import Method
 from berkson.inference.estimates import Estimates, StatisticsError, WeightKind
 from berkson.logistic.frames import frames_of
 from berkson.logistic.inputs import Arrays, Options, clusters_by, read_arrays, read_formula, trials_of
@@ -33,6 +34,7 @@ def logit(
     covariance: str | None = None,
     cluster: Any = None,
     level: float = 0.95,
+    bias_reduction: Literal["firth", "mean", "median"] | None = None,
     strength: float = 0.0,
     tol: float = 1e-8,
     max_iterations: int = 100,
@@ -59,6 +61,7 @@ def logit(
                     the model, with clusters CR1, and with sampling weights robust
     cluster         which rows belong together: name of a column (or two, in a list), or values
     level           of intervals
+    bias_reduction  "firth" (the mean: Jeffreys' prior) or "median": estimates with less bias, finite on separated data
     strength        of a ridge penalty, strength / 2 |coef|^2; such a fit has estimates, but no standard errors
     tol             proved distance of the log-likelihood to its maximum, relative to the null model's
 
@@ -67,10 +70,12 @@ def logit(
 
     >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
     >>> round(fit.params["dose"], 4), round(fit.bse["dose"], 4)
-    (0.9563, 0.7173)
+    (1.214, 0.9126)
     """
     if missing not in ("drop", "raise"):
         raise ValueError(f"missing={missing!r} is neither 'drop' nor 'raise'")
+    if bias_reduction not in (None, "firth", "mean", "median"):
+        raise ValueError(f"bias_reduction={bias_reduction!r} is none of 'firth' (the same as 'mean') and 'median'")
     if weight_kind not in get_args(WeightKind):
         raise ValueError(f"weight_kind={weight_kind!r} is none of {listing(get_args(WeightKind))}")
     options = Options(event, weights, offset, missing == "drop", strength, intercept)
@@ -83,8 +88,9 @@ def logit(
         prepared, result = _fit_arrays(read_arrays(formula, data, options), weight_kind, tol, max_iterations)
         frames = frames_of(data, formula)
     estimates = Estimates(result, _class_number(reference, prepared), weight_kind, trials_of(prepared))
-    _warn(result)
-    return LogitFit(prepared, estimates, frames, level, covariance, clusters_by(cluster, prepared))
+    method: Method | None = "mean" if bias_reduction == "firth" else bias_reduction
+    _warn(result, method is not None)
+    return LogitFit(prepared, estimates, method, frames, level, covariance, clusters_by(cluster, prepared))
 
 
 def _fit_arrays(
@@ -130,9 +136,9 @@ def _class_number(reference: object | None, prepared: Prepared) -> int:
     return classes.index(text)
 
 
-def _warn(result: Fit) -> None:
+def _warn(result: Fit, finite: bool) -> None:
     certificate, problem = result.certificate, result.problem
-    if certificate.separation is not None:
+    if certificate.separation is not None and not finite:
         warnings.warn(certificate.separation.sentence(problem), SeparationWarning, stacklevel=3)
     about_rank = certificate.rank.sentence(problem)
     if about_rank is not None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berkson.model import Prepared
 from berkson.report.layout import Grid, Row, lines, significant
-from berkson.table import Table
+from berkson.table import Column, Table
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -39,7 +40,7 @@ class Named(Mapping[str, float]):
 
     def __repr__(self) -> str:
         rows = tuple(Row(name, (significant(value),)) for name, value in self.items())
-        return _text(Grid(("", ""), rows))
+        return _text(Grid(("", ""), rows)).lstrip("\n")
 
 
 class Frame:
@@ -92,7 +93,12 @@ class Frames:
     """Makes tables for the caller: by their data frame library (as narwhals knows it), or, where None, `Frame`."""
 
     library: Any = None
-    index: Any = None  # labels of the caller's rows, where their library has such
+    source: Any = None  # the caller's table
+
+    @property
+    def index(self) -> Any:
+        """Labels of the caller's rows, where their library has such."""
+        return self.source.index if self.labelled else None
 
     def index_of(self, used: npt.NDArray[np.bool_] | None) -> Any:
         """The labels of the rows used."""
@@ -138,6 +144,27 @@ class Frames:
         columns = dict(zip(names, values.T, strict=True))
         return self.table(columns, list(names)) if self.labelled else self.table({"term": list(names), **columns})
 
+    def joined(self, prepared: Prepared, columns: Mapping[str, Any]) -> Any:
+        """The rows of the caller's table that were used, with more columns."""
+        if self.library is None or not hasattr(self.source, "columns"):
+            own = {name: as_values(column) for name, column in prepared.complete.columns.items()}
+            return self.table({**own, **columns}, self.index_of(prepared.used))
+        import narwhals as nw
+
+        frame = nw.from_native(self.source, eager_only=True)
+        frame = frame if prepared.used is None else frame.filter(prepared.used.tolist())
+        index = self.index_of(prepared.used)
+        added = nw.from_native(self.table(columns, index), eager_only=True)
+        return nw.concat([frame, added], how="horizontal").to_native()
+
+
+def as_values(column: Column) -> Array:
+    """A column of a table as numbers, booleans or text; None where text or a boolean is missing."""
+    if column.kind == "number":
+        return column.values
+    levels = (False, True) if column.kind == "boolean" else column.levels
+    return np.array([*levels, None], dtype=object)[column.values]
+
 
 def frames_of(*sources: Any) -> Frames:
     """The kind of the first of these that is a table or Series of a data frame library."""
@@ -147,7 +174,7 @@ def frames_of(*sources: Any) -> Frames:
         for value in source.values() if isinstance(source, Mapping) else (source,):
             library = None if isinstance(value, (np.ndarray, list, tuple)) else _library(value)
             if library is not None:
-                return Frames(library, value.index if library.is_pandas_like() else None)
+                return Frames(library, value)
     return Frames()
 
 

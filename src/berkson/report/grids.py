@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.formula.coding import Product, levels_coded
-from berkson.inference.estimates import Estimates
-from berkson.inference.limiting import LimitingEstimates
+from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.model import Model
 from berkson.report.coefficients import Coefficients
 from berkson.report.layout import Block, Grid, Paragraph, Row, exponential, probability, significant
@@ -122,10 +121,13 @@ class _Equation:
 
 def _unproved(estimates: Estimates) -> bool:
     """Whether nothing is proved of the estimates, so that their numbers would say nothing."""
-    if isinstance(estimates, LimitingEstimates):
-        return not estimates.bound.proves_existence
-    certificate = estimates.fit.certificate
-    return certificate.separation is not None or not certificate.certified
+    if estimates.problem.strength > 0.0:
+        return not estimates.fit.certificate.certified
+    try:
+        estimates.require()
+    except StatisticsError:
+        return True
+    return False
 
 
 def _meaning(item: Product) -> str:

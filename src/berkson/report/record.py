@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from berkson.report.coefficients import Coefficients
+from berkson.report.effects import effects_record
 from berkson.report.summary import Findings
 
 
@@ -25,7 +26,14 @@ def record(found: Findings) -> dict[str, Any]:
         "stopped": info.stopped,
     }
     inference = None if found.coefficients is None else _inference(found, found.coefficients)
-    return {"solver": solver, "statistics": _statistics(found), "inference": inference, "refused": found.refusal}
+    effects = None if found.effects is None or isinstance(found.effects, str) else found.effects
+    return {
+        "solver": solver,
+        "statistics": _statistics(found),
+        "inference": inference,
+        "effects": None if effects is None else effects_record(effects, found.level),
+        "refused": [why for why in (found.refusal, found.effects) if isinstance(why, str)],
+    }
 
 
 def _statistics(found: Findings) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from berkson.fit import Info
 from berkson.inference.estimates import Estimates
 from berkson.inference.goodness import Goodness
 from berkson.inference.limiting import LimitingEstimates
+from berkson.inference.quantities import Quantities
 from berkson.model import Model, Proof, RowCount
 from berkson.problem import Problem
 from berkson.report.coefficients import Coefficients
@@ -33,6 +34,8 @@ class Findings:
     source        the name of the table
     coefficients  None where there is no inference; then `refusal` is the sentence that says why
     goodness      None of a penalised fit, and where nothing is proved
+    level         of intervals
+    effects       average marginal effects, or the sentence that says why not; None where nobody asked
     """
 
     model: Model
@@ -41,6 +44,8 @@ class Findings:
     coefficients: Coefficients | None
     refusal: str | None
     goodness: Goodness | None
+    level: float
+    effects: Quantities | str | None = None
 
 
 def summary(found: Findings) -> list[Block]:
@@ -53,6 +58,7 @@ def summary(found: Findings) -> list[Block]:
         *(Paragraph(_sentence(note)) for note in model.schema.notes),
         *grids(model, found.estimates, found.coefficients),
         *_inference(found),
+        *_effects(found),
         *_goodness(found),
         *verdict(model.proof),
         Paragraph(_effort(found.estimates.fit.info), "quiet"),
@@ -116,6 +122,9 @@ def _rows(found: Findings) -> Iterator[Block]:
         yield Paragraph(f"weights: {model.weights}, {MEANING[found.estimates.weight_kind]}")
     if model.offset is not None:
         yield Paragraph(f"offset: {model.offset}")
+    if model.bias_reduction is not None:
+        firth = " (Firth: Jeffreys' prior)" if model.bias_reduction == "mean" else ""
+        yield Paragraph(f"{model.bias_reduction} bias reduction{firth}")
     if model.strength > 0.0:
         ridge = f"ridge of strength {significant(model.strength)} (C = {significant(1.0 / model.strength)})"
         yield Paragraph(f"{ridge} on every coefficient but the intercept: they are shrunk towards 0")
@@ -144,7 +153,19 @@ def _inference(found: Findings) -> Iterator[Block]:
         yield Paragraph(f"standard errors: {kind}; {level} intervals of odds ratios: {shown.interval}", "quiet")
         yield from (Paragraph(_sentence(note)) for note in shown.covariance.notes)
     elif found.refusal is not None and found.model.proof.certified:
-        yield Paragraph(_sentence(found.refusal), "bad")
+        yield Paragraph(_sentence(found.refusal), "plain" if found.model.strength > 0.0 else "bad")
+
+
+def _effects(found: Findings) -> Iterator[Block]:
+    """Average marginal effects, where they were asked for."""
+    if found.effects == found.refusal:
+        return
+    if isinstance(found.effects, str):
+        yield Paragraph(_sentence(found.effects), "bad")
+    elif found.effects is not None:
+        from berkson.report.effects import effects_blocks
+
+        yield from effects_blocks(found.effects, found.level, len(found.model.classes) > 2)
 
 
 def _goodness(found: Findings) -> Iterator[Block]:
@@ -160,7 +181,9 @@ def _goodness(found: Findings) -> Iterator[Block]:
     limit = " in the limit" if isinstance(found.estimates, LimitingEstimates) else ""
     if kind != "fraction":  # whose log-likelihood has no binomial coefficients
         values = f"{likelihood.log_likelihood:.3f}{limit}, of the null model {likelihood.null_log_likelihood:.3f}"
-        yield Paragraph(f"log-likelihood {values}{_ratio(found, fitted)}; AIC {fitted.aic:.2f}, BIC {fitted.bic:.2f}")
+        pseudo = "pseudo-" if fitted.pseudo else ""
+        criteria = "" if fitted.pseudo else f"; AIC {fitted.aic:.2f}, BIC {fitted.bic:.2f}"
+        yield Paragraph(f"{pseudo}log-likelihood {values}{_ratio(found, fitted)}{criteria}")
     share = "share explained" if kind in ("counts", "fraction") else "McFadden R²"
     explained = f"; {share} {likelihood.explained:.4f}" if math.isfinite(likelihood.explained) else ""
     yield Paragraph(
@@ -172,7 +195,7 @@ def _goodness(found: Findings) -> Iterator[Block]:
 def _ratio(found: Findings, fitted: Goodness) -> str:
     """The test of all terms together, where the likelihood is taken at its word."""
     shown = found.coefficients
-    if shown is None or not shown.covariance.of_the_likelihood or not fitted.df_model:
+    if shown is None or found.model.bias_reduction or not shown.covariance.of_the_likelihood or not fitted.df_model:
         return ""
     p = probability(fitted.p_value)
     return f"; likelihood ratio {fitted.likelihood_ratio:.2f} on {fitted.df_model} df, p {p.replace('<', '< ')}"
