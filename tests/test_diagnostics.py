@@ -12,10 +12,13 @@ import numpy.typing as npt
 import pytest
 
 from berkson.fit import fit
+from berkson.inference.bias_reduction import reduce_bias
+from berkson.inference.bootstrap import bootstrap
 from berkson.inference.collinearity import condition, inflation
 from berkson.inference.covariance import covariance
 from berkson.inference.estimates import Estimates, StatisticsError, WeightKind
 from berkson.inference.influence import dfbeta, dfbetas, influence
+from berkson.inference.limiting import limit
 from berkson.inference.residuals import ResidualKind, leverage, quantile_residuals, residuals
 from berkson.model import Prepared, prepare
 from berkson.problem import Problem
@@ -132,6 +135,24 @@ def test_a_row_of_its_own_has_leverage_one() -> None:
     assert np.isnan(residuals(estimates, "standardised_deviance")[7])
     assert np.isfinite(np.delete(residuals(estimates, "studentised"), 7)).all()
     assert np.isnan(influence(estimates).cooks_distance[7])
+
+
+def test_estimates_that_are_no_maximum_have_residuals() -> None:
+    table = read_table(HERE / "data" / "endometrial.csv")
+    separated = Estimates(fit(prepare("HG ~ NV + PI + EH", table).problem))
+    limiting, reduced = limit(separated), reduce_bias(separated)
+    for estimates in (limiting, reduced):
+        deviance, pearson = residuals(estimates, "deviance"), residuals(estimates, "pearson")
+        assert deviance @ deviance == pytest.approx(2 * estimates.at.value, rel=1e-12)
+        assert np.isfinite(pearson).all()
+        assert leverage(estimates).sum() == pytest.approx(estimates.estimable.sum(), rel=1e-10)
+        assert np.isfinite(influence(estimates).cooks_distance).all()
+        assert np.isfinite(quantile_residuals(estimates)).all()
+    certain = separated.problem.X[:, 0] == 1.0  # all have the outcome, for sure in the limit
+    assert not residuals(limiting, "deviance")[certain].any()
+    assert not leverage(limiting)[certain].any()
+    with pytest.raises(StatisticsError, match="samples are fitted by maximum likelihood"):
+        bootstrap(reduced, 9)
 
 
 def three_classes(n: int = 120) -> Problem:

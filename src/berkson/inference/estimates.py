@@ -29,6 +29,7 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 WeightKind = Literal["frequency", "precision", "sampling"]
 
+ALL = slice(None)
 CELLS = 1 << 20  # of the design that is held as float64 at a time
 
 
@@ -118,11 +119,15 @@ class Estimates:
         return np.where(self.estimable, each.ravel(), math.nan)
 
     @cached_property
+    def aliased(self) -> npt.NDArray[np.bool_]:
+        """(d,) True for the parameters of columns that are combinations of others."""
+        gone = {alias.column for alias in self.fit.certificate.rank.aliased}
+        return np.tile([j in gone for j in self.columns], len(self.equations))
+
+    @cached_property
     def estimable(self) -> npt.NDArray[np.bool_]:
         """(d,) False for aliased columns, and for estimates that are infinite."""
-        gone = {alias.column for alias in self.fit.certificate.rank.aliased}
-        each = np.array([j not in gone for j in self.columns])
-        return np.tile(each, len(self.equations))
+        return ~self.aliased
 
     @cached_property
     def jacobian(self) -> F64:
@@ -200,13 +205,13 @@ class Estimates:
             weight = np.ones(len(X)) if problem.weight is None else problem.weight[place]
             yield Block(place, X, weight)
 
-    def linear_predictor(self) -> F64:
-        """(n, 1) log-odds of the event, or (n, K) logits, offset included."""
+    def linear_predictor(self, place: slice = ALL) -> F64:
+        """(n, 1) log-odds of the event, or (n, K) logits, offset included; of a slice of the rows."""
         rows = self.rows
         coef = rows.coordinates.expand(self.theta).reshape(self.problem.X.shape[1] + 1, -1)
-        eta = rows.design.linear_predictor(None, rows.coordinates.center, coef, rows.whole.threads)
+        eta = rows.design.run_of(place).linear_predictor(None, rows.coordinates.center, coef, rows.whole.threads)
         if self.problem.offset is not None:
-            eta += self.problem.offset.reshape(len(eta), -1)
+            eta += self.problem.offset[place].reshape(len(eta), -1)
         return eta
 
     def residuals(self) -> F64:

@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from berkson.inference.estimates import Estimates, StatisticsError
+from berkson.inference.estimates import ALL, Estimates, StatisticsError
 from berkson.inference.likelihood import likelihood
-from berkson.inference.residuals import ALL, leverage_of, of_rows, refuse_sampling, rows_of
+from berkson.inference.residuals import leverage_of, of_rows, refuse_sampling, rows_of
 from berkson.kernels.reference import logistic_curvature_weight
 
 F64 = npt.NDArray[np.float64]

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from berkson.blas import one_thread
 from berkson.certificate import Bound, prove
-from berkson.inference.estimates import Estimates, StatisticsError
+from berkson.inference.estimates import ALL, Estimates, StatisticsError
 from berkson.inverse import inverse_of
 from berkson.margins import Flags, Labelled, label
 from berkson.penalty import Ridge
@@ -118,11 +118,6 @@ class LimitingEstimates(Estimates):
         return complement(self.recession.span)
 
     @cached_property
-    def aliased(self) -> Flags:
-        """(d,) parameters of columns that are combinations of others in all rows."""
-        return ~super().estimable
-
-    @cached_property
     def estimable(self) -> Flags:
         return ~self.aliased & ~self.recession.touches(self.jacobian)
 
@@ -162,10 +157,10 @@ class LimitingEstimates(Estimates):
                 "merge columns, or use bias reduction"
             )
 
-    def linear_predictor(self) -> F64:
+    def linear_predictor(self, place: slice = ALL) -> F64:
         """As of a fit; -inf (two classes: +-inf) where a class is ruled out."""
-        eta = super().linear_predictor()
-        ruled_out = self.recession.ruled_out
+        eta = super().linear_predictor(place)
+        ruled_out = self.recession.ruled_out[place]
         if eta.shape[1] > 1:
             return np.where(ruled_out, -math.inf, eta)
         eta[ruled_out[:, 0]] = math.inf

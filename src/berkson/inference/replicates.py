@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from berkson.certificate import prove
 from berkson.fit import fit
-from berkson.inference.estimates import Estimates
+from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.inference.resampling import Resampling
 from berkson.inverse import Dense
 from berkson.loss import Logistic
@@ -50,6 +50,11 @@ class Replicate:
 def replicates(estimates: Estimates, samples: Resampling, numbers: Sequence[int]) -> Iterator[Replicate]:
     """The fit of each sample, in order."""
     estimates.require()
+    if estimates.theta is not estimates.fit.theta:
+        raise StatisticsError(
+            "samples are fitted by maximum likelihood, which these estimates are not a maximum of; use intervals by "
+            "profile likelihood"
+        )
     n = len(estimates.problem.y)
     together = max(TOGETHER, CELLS // n)
     for start in range(0, len(numbers), together):

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from berkson.inference.estimates import Estimates, StatisticsError
+from berkson.inference.estimates import ALL, Estimates, StatisticsError
 from berkson.kernels.reference import (
     log1p_exp,
     logistic_curvature_weight,
@@ -30,7 +30,6 @@ ResidualKind = Literal[
     "response", "working", "pearson", "deviance", "standardised_pearson", "standardised_deviance", "studentised"
 ]
 
-ALL = slice(None)
 ONE = 1e-10  # below 1: a leverage that is 1 but for the rounding of the inverse information
 
 
@@ -51,11 +50,7 @@ class Rows(NamedTuple):
 
 def rows_of(estimates: Estimates, place: slice = ALL) -> Rows:
     """The rows of a slice, at the estimates."""
-    problem, rows = estimates.problem, estimates.rows
-    coef = rows.coordinates.expand(estimates.theta).reshape(problem.X.shape[1] + 1, -1)
-    eta = rows.design.run_of(place).linear_predictor(None, rows.coordinates.center, coef, rows.whole.threads)
-    if problem.offset is not None:
-        eta += problem.offset[place].reshape(len(eta), -1)
+    problem, eta = estimates.problem, estimates.linear_predictor(place)
     weight = None if problem.weight is None else problem.weight[place]
     return Rows(eta[:, 0] if eta.shape[1] == 1 else eta, problem.y[place], weight)
 
@@ -108,7 +103,9 @@ def of_rows(rows: Rows, kind: Literal["response", "working", "pearson", "devianc
         return np.copysign(rows.scaled(np.sqrt(2.0 * _excess(eta, y))), residual)
     curvature = logistic_curvature_weight(eta)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # beyond log-odds of 700
-        return residual / curvature if kind == "working" else rows.scaled(residual / np.sqrt(curvature))
+        if kind == "working":
+            return residual / curvature
+        return rows.scaled(np.where(residual == 0.0, 0.0, residual / np.sqrt(curvature)))
 
 
 def _excess(eta: F64, y: F64) -> F64:
@@ -131,7 +128,7 @@ def _of_classes(rows: Rows, kind: str) -> F64:
     if kind == "response":
         return residual
     with np.errstate(divide="ignore", invalid="ignore"):
-        return rows.scaled(residual / np.sqrt(mu * complement))
+        return rows.scaled(np.where(residual == 0.0, 0.0, residual / np.sqrt(mu * complement)))
 
 
 def leverage(estimates: Estimates, place: slice = ALL) -> F64:
