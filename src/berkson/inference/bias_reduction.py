@@ -101,7 +101,7 @@ def reduce_bias(estimates: Estimates, method: Method = "mean") -> BiasReducedEst
     with one_thread(fit.problem.unknowns):
         theta, norm, iterations = _mean(Jeffreys(fit.rows), begin)
         if method == "median":
-            theta, norm, more = _median(Jeffreys(fit.rows), theta, estimates.jacobian[~_aliased(estimates)])
+            theta, norm, more = _median(Jeffreys(fit.rows), theta, estimates.jacobian[~estimates.aliased])
             iterations += more
     return BiasReducedEstimates(
         **estimates.common,
@@ -110,11 +110,6 @@ def reduce_bias(estimates: Estimates, method: Method = "mean") -> BiasReducedEst
         score_norm=norm,
         iterations=iterations,
     )
-
-
-def _aliased(estimates: Estimates) -> npt.NDArray[np.bool_]:
-    gone = {alias.column for alias in estimates.fit.certificate.rank.aliased}
-    return np.tile([j in gone for j in estimates.columns], len(estimates.equations))
 
 
 def _mean(rows: Jeffreys, theta: F64) -> tuple[F64, float, int]:

@@ -119,7 +119,7 @@ def _ending(start: _Start, half: float) -> Callable[[F64, Evaluation, F64], Solv
 def _jobs(estimates: Estimates, functions: F64, ends: F64) -> Iterable[tuple[_Start, list[tuple[int, int, F64]]]]:
     """Starts and the ends (row, sign, function in theta) that are sought from there; infinite ends are filled in."""
     v = functions @ estimates.jacobian
-    known = [i for i in range(len(v)) if not functions[i, _aliased(estimates)].any()]
+    known = [i for i in range(len(v)) if not functions[i, estimates.aliased].any()]
     for i in known:
         if not v[i].any():
             raise StatisticsError("a function of the parameters with no coefficient but 0 has no profile: drop it")
@@ -188,7 +188,7 @@ def profile_test(estimates: Estimates, functions: F64, values: F64 | None = None
     _require(estimates)
     functions = np.atleast_2d(functions)
     values = np.zeros(len(functions)) if values is None else np.atleast_1d(values)
-    if functions[:, _aliased(estimates)].any():
+    if functions[:, estimates.aliased].any():
         raise StatisticsError("the hypothesis is about the parameter of an aliased column, which has none: drop it")
     v = functions @ estimates.jacobian
     size = np.linalg.norm(v, axis=1)
@@ -229,10 +229,6 @@ def _at(b: float, convex: bool) -> Callable[[F64, Evaluation, F64], Solver[Solut
 
 def _reached(found: Solution) -> bool:
     return found.reason in ("target", "stalled") and math.isfinite(found.at.value)
-
-
-def _aliased(estimates: Estimates) -> npt.NDArray[np.bool_]:
-    return estimates.aliased if isinstance(estimates, LimitingEstimates) else ~estimates.estimable
 
 
 def _quantile(level: float) -> float:
