@@ -377,6 +377,8 @@ def test_what_is_not_defined_is_refused() -> None:
         Forecasts(p, np.array([0, 1, 0, 2]))
     with pytest.raises(StatisticsError, match="weight in row 0 is not finite and not negative"):
         Forecasts(p, y, np.array([-1.0, 1, 1, 1]))
+    with pytest.raises(StatisticsError, match="outcomes of several classes are whole numbers"):
+        Forecasts(np.full((4, 3), 1 / 3), np.array([0.0, 0.5, 1.0, 1.0]))
     sampling = Forecasts(p, y, np.ones(4), "sampling")
     for function in (auc, hosmer_lemeshow, recalibration):
         with pytest.raises(StatisticsError, match="which sampling weights do not count"):

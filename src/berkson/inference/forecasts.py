@@ -48,6 +48,10 @@ class Forecasts:
             )
         _refuse(~((P >= 0.0) & (P <= 1.0)), "the probability", "between 0 and 1")
         shares = self.y.dtype.kind == "f"
+        if shares and self.y.ndim == 1 and self.n_classes > 2:
+            raise StatisticsError(
+                "the outcomes of several classes are whole numbers, their codes, or shares (n, K); convert them to integers"
+            )
         most = 1.0 if shares else self.n_classes - 1.0
         _refuse(~((self.y >= 0) & (self.y <= most)), "the outcome", f"between 0 and {most:g}")
         if self.weight is not None:
