@@ -37,8 +37,8 @@ class Forecasts:
         n, P = len(self.probability), self.probability
         if P.ndim > 2 or (P.ndim == 2 and P.shape[1] < 3) or (self.y.ndim == 2 and self.y.shape != P.shape):
             raise StatisticsError(
-                f"probabilities of shape {P.shape} do not fit outcomes of shape {self.y.shape}; for two classes give the "
-                "probability of the event alone (n,), for K classes (n, K)"
+                f"probabilities of shape {P.shape} do not fit outcomes of shape {self.y.shape}; for two classes give "
+                "the probability of the event alone (n,), for K classes (n, K)"
             )
         if len(self.y) != n or (self.weight is not None and len(self.weight) != n):
             raise StatisticsError(
@@ -50,7 +50,7 @@ class Forecasts:
         shares = self.y.dtype.kind == "f"
         if shares and self.y.ndim == 1 and self.n_classes > 2:
             raise StatisticsError(
-                "the outcomes of several classes are whole numbers, their codes, or shares (n, K); convert them to integers"
+                "the outcomes of several classes are whole numbers, their codes, or shares (n, K); convert them"
             )
         most = 1.0 if shares else self.n_classes - 1.0
         _refuse(~((self.y >= 0) & (self.y <= most)), "the outcome", f"between 0 and {most:g}")
