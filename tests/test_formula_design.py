@@ -262,3 +262,24 @@ def test_unseen_level_in_an_incomplete_row_is_missing_alone() -> None:
         UnseenLevelError, match=r"column 'g' holds level 'q', which the model has not seen \(its levels"
     ):
         schema.design(from_frame({"g": ["q"], "x": [1.0]}))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_columns_of_one_array_are_read_as_they_lie(order: str) -> None:
+    X = np.asarray(np.random.default_rng(3).normal(size=(50, 4)), order=order)  # type: ignore[call-overload]
+    table = from_frame({"y": np.arange(50) % 2, **{f"x{j}": X[:, j] for j in range(4)}})
+    design = learn("y ~ x0 + x1 + x2 + x3", table).design(table)
+    assert np.shares_memory(design, X)
+    np.testing.assert_array_equal(design, X)
+    assert not design.flags.writeable
+    backwards = learn("y ~ x3 + x1", table).design(table)
+    np.testing.assert_array_equal(backwards, X[:, [3, 1]])
+
+
+def test_columns_that_do_not_lie_evenly_are_put_together() -> None:
+    X = np.random.default_rng(3).normal(size=(50, 4))
+    table = from_frame({"y": np.arange(50) % 2, **{f"x{j}": X[:, j] for j in range(4)}, "z": X[:, 1].copy()})
+    for formula, columns in (("y ~ x0 + x1 + x3", [0, 1, 3]), ("y ~ x0 + x1 + z", [0, 1, 1]), ("y ~ x2", [2])):
+        design = learn(formula, table).design(table)
+        assert not np.shares_memory(design, X)
+        np.testing.assert_array_equal(design, X[:, columns])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -171,6 +172,30 @@ class Table:
         rows = np.asarray(rows)
         taken = int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
         return Table({name: c.take(rows) for name, c in self.columns.items()}, taken, self.source)
+
+
+def one_array(columns: Sequence[Array]) -> npt.NDArray[np.float64] | None:
+    """(n, p) float64 columns as a read-only view of the one array that they are parts of, at equal distances; None
+    where they are not."""
+    first, owner = columns[0], _owner(columns[0])
+    places = [column.__array_interface__["data"][0] for column in columns]
+    apart = places[1] - places[0]
+    alike = all(
+        column.dtype == np.float64 and column.strides == first.strides and _owner(column) is owner for column in columns
+    )
+    if not alike or apart == 0 or any(b - a != apart for a, b in pairwise(places)):
+        return None
+    view = np.lib.stride_tricks.as_strided(
+        first, (len(first), len(columns)), (first.strides[0], apart), writeable=False
+    )
+    return view
+
+
+def _owner(array: Array) -> object:
+    """What an array is ultimately a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array if array.base is None else array.base
 
 
 # --- text cells of a file ------------------------------------------------------------------------------------------

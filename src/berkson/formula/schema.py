@@ -17,7 +17,7 @@ from berkson.formula.outcome import Outcome, read_outcome
 from berkson.formula.reading import Reader
 from berkson.formula.syntax import Call, Name, Node, Text, columns_of
 from berkson.formula.terms import Term
-from berkson.table import Kind, Table, quoted
+from berkson.table import Kind, Table, one_array, quoted
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -136,13 +136,17 @@ class Schema:
         return list(self._assembly(table).blocks(slice(0, table.n_rows)))
 
     def design(self, table: Table) -> F64:
-        """The model matrix (n, p) in C order, without the intercept; NaN across a term where it is missing.
+        """The model matrix (n, p), without the intercept; NaN across a term where it is missing.
 
-        Columns are found by name and need not have the kind they were learned with if their text tells the values
-        (1, 1.0 and "1" are the same level).  A row has the same values whatever rows it is read with.  Raises
-        UnseenLevelError for a level that the model does not know in a row without missing values, ValueError for an
-        absent column, one of the wrong kind, an infinite or undefined value.
+        Where its columns lie at equal distances in one array, as those of a data frame of numbers may, it is a view of
+        them that cannot be written to; else float64 in C order.  Columns are found by name and need not have the kind
+        they were learned with if their text tells the values (1, 1.0 and "1" are the same level).  A row has the same
+        values whatever rows it is read with.  Raises UnseenLevelError for a level that the model does not know in a row
+        without missing values, ValueError for an absent column, one of the wrong kind, an infinite or undefined value.
         """
+        lying = self._as_it_lies(table)
+        if lying is not None:
+            return lying
         assembly = self._assembly(table)
         p = len(self.names)
         out = np.zeros((table.n_rows, p))
@@ -151,6 +155,14 @@ class Schema:
             for block in assembly.blocks(slice(low, low + step)):
                 _fill(out[low : low + step], block)
         return out
+
+    def _as_it_lies(self, table: Table) -> F64 | None:
+        """The design as a view, where it is columns of numbers of one array at equal distances."""
+        variables = [item.numbers[0] for item in self.products if len(item.numbers) == 1 and not item.factors]
+        if len(variables) < max(2, len(self.products)) or not all(isinstance(v, Name) for v in variables):
+            return None
+        reader = self._reader(table)
+        return one_array([reader.numbers(variable) for variable in variables])
 
     def offset(self, table: Table) -> F64 | None:
         """The sum (n,) of the offsets, NaN where one is missing; None where the formula has none.
