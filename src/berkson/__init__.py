@@ -7,13 +7,25 @@ if TYPE_CHECKING:
     from typing import Any
 
     from berkson.estimators import LogisticRegression
+    from berkson.inference.estimates import StatisticsError
+    from berkson.inference.scenarios import Shift
     from berkson.logistic import LogitFit, logit
     from berkson.notices import RankWarning, SeparationWarning
     from berkson.problem import InputError
 
     __version__: str
 
-__all__ = ["InputError", "LogisticRegression", "LogitFit", "RankWarning", "SeparationWarning", "__version__", "logit"]
+__all__ = [
+    "InputError",
+    "LogisticRegression",
+    "LogitFit",
+    "RankWarning",
+    "SeparationWarning",
+    "Shift",
+    "StatisticsError",
+    "__version__",
+    "logit",
+]
 
 _HOME = {
     "InputError": "berkson.problem",
@@ -21,6 +33,8 @@ _HOME = {
     "LogitFit": "berkson.logistic",
     "RankWarning": "berkson.notices",
     "SeparationWarning": "berkson.notices",
+    "Shift": "berkson.inference.scenarios",
+    "StatisticsError": "berkson.inference.estimates",
     "logit": "berkson.logistic",
 }
 

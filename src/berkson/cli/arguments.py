@@ -59,9 +59,13 @@ def fit_parser() -> _Parser:
     add("--weight-kind", choices=("frequency", "precision", "sampling"), default="frequency", help=WEIGHT_KIND)
     add("--reference", metavar="CLASS", help="of more classes, the one that others are compared with")
     add("--offset", metavar="COLUMN", help="a known part of the log-odds")
-    add("--robust", metavar="KIND", help="standard errors HC0 to HC3, robust; with --cluster CR0, CR1, CR1S, CR2")
+    add(
+        "--robust",
+        metavar="KIND",
+        help="standard errors: HC0 to HC3, robust, bootstrap; of clusters CR0, CR1, CR1S, CR2",
+    )
     add("--cluster", metavar="COLUMN", action="append", default=[], help="which rows belong together; twice: two ways")
-    add("--ci", choices=("wald", "profile"), default="wald", help="intervals (default: wald)")
+    add("--ci", choices=("wald", "profile", "bootstrap"), default="wald", help="intervals (default: wald)")
     add("--firth", action="store_true", help="reduce bias (Jeffreys' prior): finite estimates on separated data, too")
     add("--margins", action="store_true", help="average marginal effects, too")
     add("--level", type=_share, default=0.95, help="of intervals (default 0.95)")

@@ -57,8 +57,8 @@ def logit(
     offset          a known part of the log-odds: name of a column, or values
     intercept       of arrays; in a formula write `+ 0` for none
     missing         "drop": rows that lack a value are left out, and counted in the summary; "raise"
-    covariance      of the estimates: "model", "HC0" to "HC3", "robust", "CR0", "CR1", "CR1S", "CR2"; by default that of
-                    the model, with clusters CR1, and with sampling weights robust
+    covariance      of the estimates: "model", "HC0" to "HC3", "robust", "CR0", "CR1", "CR1S", "CR2", "bootstrap"; by
+                    default that of the model, with clusters CR1, and with sampling weights robust
     cluster         which rows belong together: name of a column (or two, in a list), or values
     level           of intervals
     bias_reduction  "firth" (the mean: Jeffreys' prior) or "median": estimates with less bias, finite on separated data

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +28,11 @@ from berkson.report.coefficients import Coefficients, coefficients
 from berkson.report.page import Page
 from berkson.report.summary import Findings, summary
 
+if TYPE_CHECKING:
+    from berkson.inference.bootstrap import Bootstrap
+
 F64 = npt.NDArray[np.float64]
-Interval = Literal["wald", "profile"]
+Interval = Literal["wald", "profile", "bootstrap"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,7 +96,16 @@ class Numbers:
     @cached_property
     def covariance(self) -> Covariance:
         """Of the estimates, of the kind that was asked for."""
-        return covariance(self.estimates, self.kind, self.clusters)
+        return covariance_of(self, self.kind, self.clusters)
+
+    def bootstrap(self, count: int = 999, *, seed: int = 0) -> Bootstrap:
+        """Refits of `count` samples of the observations, or of the clusters, drawn with replacement; the same for the
+        same seed.  Its intervals are those of method="bootstrap", its covariance that of kind "bootstrap"."""
+        from berkson.inference.bootstrap import bootstrap
+
+        if len(self.clusters) > 1:
+            raise StatisticsError("the bootstrap draws clusters of one kind; name one column in cluster=")
+        return bootstrap(self.estimates, count, seed=seed, cluster=self.clusters[0].codes if self.clusters else None)
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
@@ -222,7 +235,7 @@ class Numbers:
     ) -> Any:
         """A row for each parameter, in broom's columns: term, estimate, std.error, statistic, p.value, conf.low,
         conf.high; of more than two classes y.level first.  `exponentiate`: odds ratios and their intervals.
-        `method`: "wald", or "profile" (likelihood; of bias-reduced estimates the penalised one).
+        `method`: "wald"; "profile" (likelihood, of bias-reduced estimates the penalised one); "bootstrap" (BCa).
         """
         found = self._with_intervals(method, level) if conf_int else self.coefficients
         scale = np.exp if exponentiate else np.asarray
@@ -286,8 +299,16 @@ class Numbers:
         level = self.level if level is None else level
         if method == "wald":
             return self.coefficients if level == self.level else coefficients(self.estimates, self.covariance, level)
+        if method == "bootstrap":
+            from berkson.inference.bootstrap import bootstrap_interval
+
+            samples = self.bootstrap()
+            if samples.note:
+                warnings.warn(samples.note, UserWarning, stacklevel=3)
+            low, high = bootstrap_interval(samples, level)
+            return self.coefficients.with_interval(low, high, level, "bootstrap (BCa)")
         if method != "profile":
-            raise ValueError(f"method={method!r} is no kind of interval; choose 'wald' or 'profile'")
+            raise ValueError(f"method={method!r} is no kind of interval; choose 'wald', 'profile' or 'bootstrap'")
         if not self.covariance.of_the_likelihood:
             raise StatisticsError(
                 f"a profile interval believes the likelihood, which the covariance {self.covariance.text} does not; "
@@ -295,6 +316,16 @@ class Numbers:
             )
         found = profile_intervals(self.estimates, level)
         return self.coefficients.with_interval(found.lower, found.upper, level, "profile likelihood")
+
+
+def covariance_of(fit: Numbers, kind: str | None, clusters: tuple[Clusters, ...]) -> Covariance:
+    """The covariance of a kind; see `LogitFit.vcov`."""
+    if kind != "bootstrap":
+        return covariance(fit.estimates, kind, clusters)
+    from berkson.inference.bootstrap import bootstrap_covariance
+
+    found = replace(fit, clusters=clusters).bootstrap()
+    return replace(bootstrap_covariance(found), notes=(found.note,) if found.note else ())
 
 
 def proved(estimates: Estimates) -> Estimates:

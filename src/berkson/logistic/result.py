@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from berkson.inference.covariance import covariance
 from berkson.inference.estimates import StatisticsError
 from berkson.logistic.inputs import clusters_by
-from berkson.logistic.numbers import Numbers
+from berkson.logistic.numbers import Numbers, covariance_of
 
 if TYPE_CHECKING:
     from berkson.inference.averages import Slope
@@ -35,7 +34,8 @@ class LogitFit(Numbers):
     def vcov(self, kind: str | None = None, *, cluster: Any = None) -> Any:
         """The covariance of the parameters; the fit's own if nothing is said.
 
-        kind     "model", "HC0" to "HC3", "robust", or with clusters "CR0", "CR1" (the default then), "CR1S", "CR2"
+        kind     "model", "HC0" to "HC3", "robust", "bootstrap", or with clusters "CR0", "CR1" (the default then),
+                 "CR1S", "CR2", "bootstrap"
         cluster  name of a column, or values; two ways: a list of two names
 
         >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
@@ -44,7 +44,7 @@ class LogitFit(Numbers):
         """
         ways = clusters_by(cluster, self.prepared)
         own = kind is None and not ways
-        found = self.covariance if own else covariance(self.estimates, kind, ways)
+        found = self.covariance if own else covariance_of(self, kind, ways)
         return self.frames.matrix(self.estimates.names, found.matrix)
 
     def robust(self, kind: str | None = None, *, cluster: Any = None) -> LogitFit:

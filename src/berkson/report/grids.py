@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from berkson.formula import Schema
 from berkson.formula.coding import Product, levels_coded
 from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.model import Model
@@ -52,14 +53,13 @@ class _Equation:
 
     def rows(self) -> Iterator[Row]:
         if self.model.schema.intercept:
-            where = "odds at 0 and references" if self.model.schema.factors else "odds at 0"
-            yield self.row("(Intercept)", self.problem.X.shape[1], where)
+            yield self.row("(Intercept)", self.problem.X.shape[1], _origin(self.model.schema))
         for item in self.model.schema.products:
             if len(item.factors) == 1 and not item.numbers:
                 yield from self.factor(item)
             else:
                 for j in range(item.start, item.stop):
-                    yield self.row(self.model.schema.names[j], j, _meaning(item))
+                    yield self.row(self.model.schema.names[j], j, _meaning(item, self.model.schema))
 
     def factor(self, item: Product) -> Iterator[Row]:
         (variable, full) = item.factors[0]
@@ -130,10 +130,24 @@ def _unproved(estimates: Estimates) -> bool:
     return False
 
 
-def _meaning(item: Product) -> str:
+def _origin(schema: Schema) -> str:
+    """What e^intercept is, where that can be said: not of contrasts that compare with a mean, nor of splines."""
+    if schema.bases or any(factor.contrasts != "treatment" for factor in schema.factors.values()):
+        return ""
+    return "odds at 0 and references" if schema.factors else "odds at 0"
+
+
+def _meaning(item: Product, schema: Schema) -> str:
     """What e^coefficient is: a factor coded in full tells of each group by itself, any other is a contrast."""
     contrasts = sum(not full for _, full in item.factors)
     if contrasts + len(item.numbers) > 1:
         return "ratio of odds ratios"
-    effect = f"per unit of {item.numbers[0]}" if item.numbers else "odds ratio" if contrasts else "odds"
+    effect = _of_number(item, schema) if item.numbers else "odds ratio" if contrasts else "odds"
     return effect + (" in this group" if len(item.factors) > contrasts else "")
+
+
+def _of_number(item: Product, schema: Schema) -> str:
+    (number,) = item.numbers
+    if number in schema.factors:
+        return f"{schema.factors[number].contrasts} contrast"
+    return "column of a basis" if len(item.labels[number]) > 1 else f"per unit of {number}"

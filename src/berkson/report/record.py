@@ -51,8 +51,8 @@ def _statistics(found: Findings) -> dict[str, Any] | None:
         "likelihood_ratio": fitted.likelihood_ratio,
         "df_model": fitted.df_model,
         "p_value": _finite(fitted.p_value),
-        "aic": fitted.aic,
-        "bic": fitted.bic,
+        "aic": _finite(fitted.aic),
+        "bic": _finite(fitted.bic),
         "n_obs": fitted.n_obs,
     }
 
