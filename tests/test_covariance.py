@@ -210,8 +210,13 @@ def test_three_classes_by_definition(weight_kind: WeightKind) -> None:
 
 @pytest.mark.parametrize("sorted_rows", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_clusters_in_blocks_and_shares(monkeypatch: pytest.MonkeyPatch, sorted_rows: bool, n_classes: int) -> None:
+@pytest.mark.parametrize("long", [1, 10_000])
+def test_clusters_in_blocks_and_shares(
+    monkeypatch: pytest.MonkeyPatch, sorted_rows: bool, n_classes: int, long: int
+) -> None:
     """Clusters that go over blocks, rows in any order, rows without weight that are not finite, threads."""
+    monkeypatch.setattr(scores, "LONG", long)
+    monkeypatch.setattr(scores, "BATCH", 7)
     monkeypatch.setattr(scores, "BLOCK_CELLS", 400)
     monkeypatch.setattr(scores, "RUN_CELLS", 3000)
     monkeypatch.setattr(scores, "threads_for", lambda work: 2)
@@ -221,6 +226,8 @@ def test_clusters_in_blocks_and_shares(monkeypatch: pytest.MonkeyPatch, sorted_r
     codes = np.sort(codes) if sorted_rows else codes
     y = rng.integers(0, n_classes, n).astype(np.uint8)
     weight = rng.integers(0, 4, n).astype(np.float64)
+    if sorted_rows:
+        weight = weight + 1.0  # as they come, without an index
     X[weight == 0, 1] = np.nan
     estimates = Estimates(fit(Problem(X, y, n_classes, weight=weight)), 0, "precision")
     seen = weight > 0

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.kernels.reference import logistic_curvature_weight, logistic_residual, multinomial_residual, soft_labels
+from berkson.loss import Part
 from berkson.rows.memory import threads_for
 
 Array = npt.NDArray[Any]
@@ -23,6 +24,8 @@ F64 = npt.NDArray[np.float64]
 
 RUN_CELLS = 1 << 21  # of X behind the row-long results that are held at a time
 BLOCK_CELLS = 1 << 18  # of float64 design held at a time: two megabytes, near the processor
+LONG = 128  # rows of a cluster on average from which one kernel call for each is the fastest
+BATCH = 1024  # sums of such clusters held at a time
 SHARES = 8  # parts of the rows that threads take; their number does not depend on threads, so sums do not either
 LEVERAGE_ONE = 1e-8  # short of 1: a row that the fit follows wherever it goes
 RANK_ONE = 1e-12  # of the largest eigenvalue: below it an adjustment would divide by rounding
@@ -151,16 +154,46 @@ def cluster_meat(estimates: Estimates, groups: Groups) -> F64:
     ends = np.unique(groups.starts[np.searchsorted(groups.starts, np.linspace(0, n, SHARES + 1).astype(np.intp))])
     shares = list(pairwise(ends.tolist()))
     threads = threads_for(n * estimates.rows.design.shape[1])
+    share_of_meat = _long_clusters if n >= LONG * groups.count else _short_clusters
     if threads == 1:
-        parts = [_share_of_meat(estimates, groups, *share) for share in shares]
+        parts = [share_of_meat(estimates, groups, *share) for share in shares]
     else:
         with ThreadPoolExecutor(threads) as pool:
-            parts = list(pool.map(lambda share: _share_of_meat(estimates, groups, *share), shares))
+            parts = list(pool.map(lambda share: share_of_meat(estimates, groups, *share), shares))
     return np.asarray(np.sum(parts, axis=0))
 
 
-def _share_of_meat(estimates: Estimates, groups: Groups, first: int, last: int) -> F64:
-    """`cluster_meat` of whole clusters, those from place `first` to place `last` of the order."""
+def _long_clusters(estimates: Estimates, groups: Groups, first: int, last: int) -> F64:
+    """`cluster_meat` of the clusters from place `first` to place `last` of the order, a kernel call for each."""
+    place, size = estimates.rows.coordinates, estimates.rows.coordinates.size
+    coef, total = place.expand(estimates.theta), np.zeros((size, size))
+    low, high = np.searchsorted(groups.starts, (first, last)).tolist()
+    for batch in range(low, high, BATCH):
+        spans = pairwise(groups.starts[batch : min(batch + BATCH, high) + 1].tolist())
+        sums = np.array([_score_sum(estimates, groups.rows(start, stop), coef) for start, stop in spans])
+        total += sums.T @ sums
+    return total
+
+
+def _score_sum(estimates: Estimates, rows: slice | Array, coef: F64) -> F64:
+    """Minus the sum of these rows' scores (size,)."""
+    all_, design = estimates.rows, estimates.rows.design
+    part = Part(
+        design.run_of(rows) if isinstance(rows, slice) else design,
+        None if isinstance(rows, slice) else rows,
+        all_.coordinates.center,
+        all_.y[rows],
+        None if all_.weight is None else all_.weight[rows],
+        None if all_.offset is None else all_.offset[rows],
+        threads=1,
+    )
+    gradient = all_.loss.evaluate(part, coef, 1)[2]
+    assert gradient is not None
+    return all_.coordinates.gradient(gradient)
+
+
+def _short_clusters(estimates: Estimates, groups: Groups, first: int, last: int) -> F64:
+    """The same, a block of rows at a time, in which clusters are runs."""
     size = estimates.rows.coordinates.size
     total, open_cluster = np.zeros((size, size)), np.zeros(size)
     step = max(64, BLOCK_CELLS // (estimates.rows.design.shape[1] + 1))
