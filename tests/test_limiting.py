@@ -71,8 +71,8 @@ def test_complete_separation_leaves_nothing() -> None:
 
 
 def softmax_without(y: F64, X: F64, allowed: Flags, free: Flags) -> tuple[F64, F64, float]:
-    """(params, standard errors, log-likelihood) of softmax to class 0 by Newton steps, with classes of a row left out and
-    only some of the parameters (classes - 1, columns) free: a plain twin."""
+    """(params, standard errors, log-likelihood) of softmax to class 0 by Newton steps, with classes of a row left out
+    and only some of the parameters (classes - 1, columns) free: a plain twin."""
     n, K = allowed.shape
     theta = np.zeros((K - 1, X.shape[1]))
     for _ in range(60):
