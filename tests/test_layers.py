@@ -28,6 +28,7 @@ FLOORS = (
     {"labels", "margins", "notices"},
     {"recession"},
     {"rank", "separation"},
+    {"shortfall"},
     {"fit"},
     {"select"},
     {"table"},

@@ -71,6 +71,53 @@ def test_coefficients_that_overflow_are_refused_without_a_warning_of_arithmetic(
         certify(Problem(X, MIXED), np.full((1, 3), 1e308), np.zeros(1))
 
 
+# --- weights and offsets beyond all proportion ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", [5e-324, 1e-310, 1e303, 1e308])
+def test_weights_of_which_no_objective_can_be_computed_are_refused(weight: float) -> None:
+    with pytest.raises(InputError, match=r"sample_weight sums to .*: give all weights in another unit"):
+        fit(Problem(X, MIXED, weight=np.full(200, weight)))
+
+
+@pytest.mark.parametrize("weight", [1e-300, 1e-12, 1e12, 1e300])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_any_other_unit_of_weights_changes_no_maximum_likelihood_estimate(weight: float, classes: int) -> None:
+    y = MIXED if classes == 2 else (np.arange(200) % 3).astype(np.uint8)
+    plain, other = fit(Problem(X, y, classes)), fit(Problem(X, y, classes, weight=np.full(200, weight)))
+    assert other.certificate.certified
+    np.testing.assert_allclose(other.coef, plain.coef, rtol=1e-9, atol=1e-14)
+
+
+def test_weights_whose_lightest_rows_are_lost_are_told() -> None:
+    weight = np.ones(200)
+    weight[0] = 1e200
+    certificate = fit(Problem(X, MIXED, weight=weight)).certificate
+    assert not certificate.certified
+    assert certificate.status.endswith(
+        "; the weights reach from 1 to 1e+200, and the lightest rows are lost in rounding: leave them out"
+    )
+
+
+@pytest.mark.parametrize("offset", [-1e6, 1e3])
+def test_an_offset_alike_in_all_rows_moves_the_intercept_alone(offset: float) -> None:
+    plain, moved = fit(Problem(X, MIXED)), fit(Problem(X, MIXED, offset=np.full(200, offset)))
+    assert moved.certificate.certified
+    # sums with the offset are rounded at 1e-16 of it
+    np.testing.assert_allclose(moved.coef, plain.coef, atol=1e-12 * abs(offset))
+    np.testing.assert_allclose(moved.intercept + offset, plain.intercept, atol=1e-12 * abs(offset))
+
+
+def test_offsets_beside_which_all_else_is_lost_are_told() -> None:
+    certificate = fit(Problem(X, MIXED, offset=np.full(200, 1e15))).certificate
+    assert not certificate.certified
+    assert certificate.status.endswith(
+        "; the offset reaches 1e+15, beside which the rest is lost in rounding: subtract a constant from it"
+    )
+    with pytest.raises(InputError, match="offset is too large to be squared in row 0"):
+        fit(Problem(X, MIXED, offset=np.full(200, -1e300)))
+
+
 # --- rows and events of tables --------------------------------------------------------------------------------------
 
 

@@ -20,9 +20,10 @@ from berkson.problem import InputError, Problem, check, locate_non_finite
 from berkson.rank import Rank, examine, full_rank
 from berkson.recession import UndecidedError
 from berkson.rows.coordinates import Coordinates
-from berkson.rows.memory import InMemory, NonFiniteError, threads_for
+from berkson.rows.memory import InMemory, NonFiniteError
 from berkson.rows.questions import NullGram
 from berkson.separation import Separation, find_separation
+from berkson.shortfall import PRECISION, shortfall
 from berkson.solvers.choose import choose
 from berkson.solvers.newton import Solution
 from berkson.solvers.run import Work, run, run_one
@@ -35,8 +36,6 @@ WIDE = 2000  # columns up to which a table with fewer rows gets its aliases name
 MOMENT_CELLS = 5_000_000  # cells from which centres and scales are taken: they only condition, they change no answer
 POLISH = 1e-24  # of the null objective: where exact Newton stops when its passes cost nothing
 DOUBTFUL = 15  # iterations without a proof of existence after which a programme for separation is worth its time
-FAR = 1e8  # spreads from a column's centre: a value out there is named where a fit fails
-PRECISION = 2.2e-16  # of double precision: no smaller distance is claimed in words
 STANDARD_ERROR_GAP = 5e-13  # delta^2 / 2 at delta = 1e-6 standard errors: the aim of an unpenalised fit at tol = 1e-8
 
 
@@ -129,12 +128,12 @@ def fit(
             if verdict.separation is None and stop.reason in ("slow", "separated"):
                 rest = task.resumed(stop, max_iterations - stop.iterations, task.aim, watch_separation=False)
                 stop, proof = run(solve(replace(rest, spent=stop.iterations)), rows, work)
-        elif stop.reason != "limit" and not proof.gap <= tol * null:
+        elif not proof.gap <= tol * null and _too_weak(task, stop):
             verdict = _look_for_separation(problem, rows)
     except NonFiniteError:
         raise locate_non_finite(problem) from None
     coef, intercept = rows.coordinates.original(stop.theta)
-    certificate = _certificate(problem, rows, task, stop, proof, verdict, rank, work)
+    certificate = _certificate(problem, task, stop, proof, verdict, rank, work)
     info = Info(
         task.choice.solver,
         task.choice.why,
@@ -171,7 +170,7 @@ def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -
             verdict = _look_for_separation(problem, rows)
     except NonFiniteError:
         raise locate_non_finite(problem) from None
-    return _certificate(problem, rows, task, stop, proof, verdict, rank, work)
+    return _certificate(problem, task, stop, proof, verdict, rank, work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +179,12 @@ class _Verdict:
 
     separation: Separation | None = None
     undecided: str = ""
+
+
+def _too_weak(task: Task, stop: Solution) -> bool:
+    """Whether the penalty, if there is one, is lost in the rounding of the objective."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(0.5 * task.penalty.strength @ (stop.theta * stop.theta) < PRECISION * task.null)
 
 
 def _look_for_separation(problem: Problem, rows: InMemory) -> _Verdict:
@@ -312,7 +317,6 @@ def _full_rank_rows(problem: Problem, rows: InMemory, work: Work) -> tuple[InMem
 
 def _certificate(
     problem: Problem,
-    rows: InMemory,
     task: Task,
     stop: Solution,
     proof: Bound,
@@ -324,6 +328,8 @@ def _certificate(
     exists: bool | None = True if not task.penalty.is_zero or proof.proves_existence else None
     gap, distance = proof.gap, proof.distance
     separation = verdict.separation if task.penalty.is_zero else None
+    if not _too_weak(task, stop):
+        gap = min(gap, stop.at.value)  # no loss is negative
     if separation is not None:
         exists, gap, distance = False, math.inf, math.inf
     certified = gap <= task.tol * task.null
@@ -335,7 +341,7 @@ def _certificate(
             "value, relative to the null model's"
         )
     else:
-        status = _shortfall(problem, rows, task, stop, proof, verdict)
+        status = shortfall(problem, task, stop, proof, verdict.separation, verdict.undecided)
     return Certificate(
         certified,
         gap,
@@ -350,51 +356,4 @@ def _certificate(
         task.tol,
         work.passes,
         status,
-    )
-
-
-def _shortfall(problem: Problem, rows: InMemory, task: Task, stop: Solution, proof: Bound, verdict: _Verdict) -> str:
-    """How far a fit is that is not certified, why, and what to do."""
-    asked = f"relative to the null model's (asked: {task.tol:.1g})"
-    if math.isfinite(proof.gap):
-        reached = f"at most {proof.gap / task.null:.1g} above its optimum, {asked}"
-    elif proof.estimate <= stop.at.value:  # else it is none: no loss is negative
-        estimate = max(proof.estimate / task.null, PRECISION)
-        reached = f"an estimated {estimate:.1g} above its optimum, {asked}"
-    else:
-        reached = f"{stop.at.value:.4g} (the null model's: {task.null:.4g}) and its optimum unknown"
-    if stop.reason == "judged":
-        says = f"not proved optimal: the objective at these coefficients is {reached}"
-    elif stop.reason == "limit":
-        more = problem.wording.iterations
-        says = f"stopped after {stop.iterations} iterations with the objective {reached}; raise {more}"
-    elif verdict.separation is not None:
-        return (
-            f"stopped at the limit of double precision: the data are separated ({verdict.separation.kind}), so only "
-            f"the penalty keeps coefficients finite, and strength {problem.strength:.3g} is lost in rounding; "
-            f"set {problem.wording.stronger}"
-        )
-    else:
-        way_out = _far_value(problem, rows.coordinates) or "rescale the columns or drop nearly collinear ones"
-        says = f"stopped at the limit of double precision with the objective {reached}; {way_out}"
-    if verdict.undecided and task.penalty.is_zero:
-        says += (
-            f"; whether a finite optimum exists was not decided, for {verdict.undecided}: "
-            f"{problem.wording.penalty} makes sure of one"
-        )
-    return says
-
-
-def _far_value(problem: Problem, place: Coordinates) -> str | None:
-    """The column whose range is beyond all proportion to where most of its values lie, and what to do."""
-    _, _, _, low, high = Dense(problem.X).moments(None, problem.weight, threads_for(problem.X.size))
-    scale = np.ones(problem.X.shape[1] + 1)
-    scale[slice(None) if place.kept is None else place.kept] = place.scale
-    ends = np.where(np.abs(high - place.center) > np.abs(low - place.center), high, low)
-    reach = np.abs(ends - place.center) / scale[:-1]
-    j = int(np.argmax(reach))
-    if not reach[j] > FAR:
-        return None
-    return (
-        f"column {problem.column(j)!r} holds {ends[j]:.4g}, far from its other values: correct it or leave out its row"
     )

@@ -57,6 +57,9 @@ class Diagonal:
         return gradient / self.diagonal
 
 
+MOVED = 0.1  # of the ridge, into a singular Gram matrix
+
+
 @dataclass(frozen=True, slots=True)
 class Kronecker:
     """(A (x) G + I (x) D)^-1 for A = basis'(diag(pi) - pi pi') basis, a Gram matrix G and a diagonal ridge D.
@@ -71,11 +74,14 @@ class Kronecker:
 
     @classmethod
     def of(cls, class_hessian: F64, gram: F64, ridge: F64) -> Kronecker | None:
-        """None where the Gram matrix is not positive definite to working precision."""
+        """Where the Gram matrix is singular, a matrix below, with a part of the ridge in it; None where that is too."""
+        a, U = np.linalg.eigh(class_hessian)
         factor_inverse = inverse_factor(gram)
+        if factor_inverse is None:  # I (x) D >= A (x) D / max(a)
+            gram, ridge = gram + np.diag(MOVED * ridge / a[-1]), (1.0 - MOVED) * ridge
+            factor_inverse = inverse_factor(gram)
         if factor_inverse is None:
             return None
-        a, U = np.linalg.eigh(class_hessian)
         r, W = np.linalg.eigh((factor_inverse * ridge) @ factor_inverse.T)
         return cls(U, factor_inverse.T @ W, 1.0 / (np.maximum(a, 1e-300)[:, None] + np.maximum(r, 0.0)))
 

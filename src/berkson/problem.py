@@ -19,6 +19,10 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 
 
+HUGE = 1e150  # values beyond it overflow when squared
+TOTALS = 1e-300, 1e304  # sums of weights between which no loss or gradient loses its digits or overflows
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Wording:
     """What the door that a caller came through calls its options and its rows, for messages.
@@ -134,6 +138,12 @@ def check(problem: Problem) -> F64:
     if problem.offset is not None and not np.isfinite(problem.offset).all():
         row = int(np.flatnonzero(~np.isfinite(problem.offset.reshape(n, -1)).all(axis=1))[0])
         raise InputError(f"offset holds NaN or infinity in {problem.row(row)}; drop the row or give it a finite offset")
+    if problem.offset is not None and np.abs(problem.offset).max() > HUGE:
+        row = int(np.flatnonzero((np.abs(problem.offset) > HUGE).reshape(n, -1).any(axis=1))[0])
+        raise InputError(
+            f"offset is too large to be squared in {problem.row(row)} ({np.abs(problem.offset[row]).max():g} or the "
+            "negative of it): correct it"
+        )
     totals = problem.class_weights()
     absent = [problem.class_name(k) for k in np.flatnonzero(totals == 0).tolist()]
     if absent and len(absent) < problem.n_classes - 1:
@@ -182,6 +192,13 @@ def _check_weights(problem: Problem, weight: F64, n: int) -> None:
         )
     if not weight.any():
         raise InputError("sample_weight is zero in every row: there is nothing to fit")
+    with np.errstate(over="ignore"):
+        total = float(weight.sum())
+    if not TOTALS[0] <= total <= TOTALS[1]:
+        raise InputError(
+            f"sample_weight sums to {total:.3g}, and objectives can be computed of sums from {TOTALS[0]:g} to "
+            f"{TOTALS[1]:g} only: give all weights in another unit"
+        )
 
 
 def locate_non_finite(problem: Problem) -> InputError:
@@ -201,8 +218,8 @@ def locate_non_finite(problem: Problem) -> InputError:
             )
     for start in range(0, len(X), step):
         block = np.asarray(X[start : start + step], dtype=np.float64)
-        if (np.abs(block) > 1e150).any():
-            i, j = map(int, np.argwhere(np.abs(block) > 1e150)[0])
+        if (np.abs(block) > HUGE).any():
+            i, j = map(int, np.argwhere(np.abs(block) > HUGE)[0])
             return InputError(
                 f"column {problem.column(j)!r} holds {block[i, j]:g} in {problem.row(start + i)}, too large to be "
                 "squared: correct the value or rescale the column"
