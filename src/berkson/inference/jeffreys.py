@@ -25,16 +25,14 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.inverse import inverse_of
-from berkson.kernels.reference import sigmoid, softmax
-from berkson.rows.memory import InMemory
+from berkson.kernels.reference import logistic_curvature_weight, sigmoid, softmax
+from berkson.rows.memory import CHUNK, InMemory
 from berkson.rows.questions import Answer, Evaluate, Evaluation, Question
 
 F64 = npt.NDArray[np.float64]
 
 CELLS = 1 << 19  # of the rows and their cumulants that are held at a time
-EXACT = (
-    2e9  # multiplications up to which the Hessian is exact; beyond, leverages are so small that the information does
-)
+EXACT = 1e8  # multiplications up to which the Hessian is exact; beyond, leverages are small and the information serves
 
 
 class Block(NamedTuple):
@@ -77,7 +75,11 @@ class Jeffreys:
         value = at.value - 0.5 * float(np.linalg.slogdet(information)[1])
         if order == 0:
             return Evaluation(value, at.margin, None, None)
-        slope, bend = self._of_log_det(theta, inverse, exact=order == 2 and self.is_exact)
+        exact = order == 2 and self.is_exact
+        if exact or self.rows.coordinates.basis is not None:
+            slope, bend = self._of_log_det(theta, inverse, exact=exact)
+        else:
+            slope, bend = self._slope_of_two(theta, inverse), np.zeros_like(information)
         return Evaluation(value, at.margin, at.gradient - 0.5 * slope, information - 0.5 * bend if order == 2 else None)
 
     @cached_property
@@ -114,6 +116,25 @@ class Jeffreys:
         through = (inverse @ third.reshape(size, size, size)).reshape(size, -1)  # A I_J
         turned = through.reshape(size, size, size).transpose(0, 2, 1).reshape(size, -1)
         return slope.ravel(), bend.reshape(size, size) - through @ turned.T
+
+    def _slope_of_two(self, theta: F64, inverse: F64) -> F64:
+        """The gradient for two classes by kernels: sum_i w_i h_i p_i (1 - p_i) (1 - 2 p_i) x_i, h_i = x_i' A x_i; the
+        last column of a Gram matrix is a sum of rows."""
+        place, part = self.rows.coordinates, self.rows.whole
+        coef, metric = place.expand(theta), place.metric(inverse)
+        total = np.zeros(len(coef))
+        for start in range(0, self.rows.n_rows, CHUNK):
+            run = slice(start, start + CHUNK)
+            design = part.design.run_of(run)
+            eta = design.linear_predictor(None, part.center, coef[:, None], part.threads)[:, 0]
+            if part.offset is not None:
+                eta += part.offset[run]
+            third = logistic_curvature_weight(eta) * (sigmoid(-eta) - sigmoid(eta))
+            third *= design.quadratic_form(None, part.center, metric, part.threads)
+            if part.weight is not None:
+                third *= part.weight[run]
+            total += design.gram(None, part.center, third, part.threads)[:, -1]
+        return place.gradient(total)
 
     def blocks(self, theta: F64) -> Iterator[Block]:
         """The rows, a run at a time."""
