@@ -328,7 +328,7 @@ def _certificate(
     exists: bool | None = True if not task.penalty.is_zero or proof.proves_existence else None
     gap, distance = proof.gap, proof.distance
     separation = verdict.separation if task.penalty.is_zero else None
-    if not _too_weak(task, stop):
+    if gap > task.tol * task.null and not _too_weak(task, stop):
         gap = min(gap, stop.at.value)  # no loss is negative
     if separation is not None:
         exists, gap, distance = False, math.inf, math.inf

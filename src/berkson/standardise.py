@@ -43,9 +43,12 @@ def location(
 
 
 def _quartiles(deviations: F64) -> tuple[F64, F64]:
-    """The lower quartile and the median of the deviations that are not zero, by columns; 0 where all are."""
+    """The lower quartile and the median of the deviations, where they are 0 of those that are not; 0 where all are."""
     ordered = np.sort(deviations, axis=0)
-    count, each = len(ordered), np.arange(ordered.shape[1])
+    count = len(ordered)
+    if ordered[count // 4].min(initial=1.0) > 0.0:
+        return ordered[count // 4], ordered[count // 2]
+    each = np.arange(ordered.shape[1])
     zeros = np.count_nonzero(ordered == 0.0, axis=0)
     lower, middle = (np.minimum(zeros + (count - zeros) // part, count - 1) for part in (4, 2))
     return ordered[lower, each], ordered[middle, each]
