@@ -290,6 +290,13 @@ def test_rows_keep_their_labels() -> None:
     assert fit.cov_params().index.tolist() == ["(Intercept)", "lwt"]
 
 
+def test_lazy_tables_are_read() -> None:
+    lazy = pl.from_pandas(births()).lazy()
+    fit = logit("low ~ lwt", lazy)
+    assert isinstance(fit.tidy(), pl.DataFrame)
+    assert fit.augment().shape == (189, 12 + 6)
+
+
 def test_a_frame_of_our_own() -> None:
     frame = Frame({"term": ["a", "b"], "estimate": [1.5, -2.0]})
     assert (frame.columns, len(frame), list(frame)) == (["term", "estimate"], 2, ["term", "estimate"])
@@ -445,12 +452,16 @@ def test_penalised_fits_have_estimates_and_no_standard_errors() -> None:
         (lambda d: logit("low ~ age", d, cluster="hospital"), "has no column 'hospital'"),
         (lambda d: logit(d["low"], d[["age"]], weights="w"), "there is no table with y and X"),
         (lambda d: logit(d["low"][:5], d[["age"]]), "y has 5 rows, but X has 189"),
+        (lambda d: logit(d["low"][::-1], d[["age"]]), r"the labels \(index\) of y are not those"),
+        (lambda d: logit("low ~ age", d, weights=d["w"].sort_values()), r"the labels \(index\) of \(weights\)"),
+        (lambda d: logit("low ~ age", d).robust(cluster=d["race"].sort_values()), r"the labels \(index\) of cluster"),
         (lambda d: logit(d["low"], np.zeros((189, 2, 2))), "X has 3 dimensions"),
         (lambda d: logit(d["low"], np.array([["a"]] * 189)), "give a data frame, whose text becomes factors"),
         (lambda d: logit(np.zeros((189, 3)), d[["age"]]), "y has 3 columns"),
         (lambda d: logit("low ~ age", d, covariance="HC9").bse, "there is no covariance 'HC9'"),
         (lambda d: logit("low ~ age", d, covariance="CR1").bse, "needs clusters"),
-        (lambda d: logit("low ~ age", d, level=95).tidy(), "level"),
+        (lambda d: logit("low ~ age", d, level=95), "level=95 is no confidence level"),
+        (lambda d: logit("low ~ age", d).tidy(level=0), "level=0 is no confidence level"),
         (lambda d: logit("low ~ age", d).confint("exact"), "choose 'wald'"),
         (lambda d: logit("low ~ age", d).predict(d, "odds"), "choose 'probability', 'link' or 'class'"),
         (lambda d: logit("low ~ age", d).predict(d, "class", interval=True), "a class has no interval"),

@@ -76,6 +76,8 @@ def logit(
         raise ValueError(f"missing={missing!r} is neither 'drop' nor 'raise'")
     if bias_reduction not in (None, "firth", "mean", "median"):
         raise ValueError(f"bias_reduction={bias_reduction!r} is none of 'firth' (the same as 'mean') and 'median'")
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level={level:g} is no confidence level: give a number between 0 and 1, such as 0.95")
     if weight_kind not in get_args(WeightKind):
         raise ValueError(f"weight_kind={weight_kind!r} is none of {listing(get_args(WeightKind))}")
     options = Options(event, weights, offset, missing == "drop", strength, intercept)
@@ -90,7 +92,9 @@ def logit(
     estimates = Estimates(result, _class_number(reference, prepared), weight_kind, trials_of(prepared))
     method: Method | None = "mean" if bias_reduction == "firth" else bias_reduction
     _warn(result, method is not None)
-    return LogitFit(prepared, estimates, method, frames, level, covariance, clusters_by(cluster, prepared))
+    return LogitFit(
+        prepared, estimates, method, frames, level, covariance, clusters_by(cluster, prepared, frames.index)
+    )
 
 
 def _fit_arrays(

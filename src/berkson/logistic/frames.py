@@ -146,12 +146,13 @@ class Frames:
 
     def joined(self, prepared: Prepared, columns: Mapping[str, Any]) -> Any:
         """The rows of the caller's table that were used, with more columns."""
-        if self.library is None or not hasattr(self.source, "columns"):
-            own = {name: as_values(column) for name, column in prepared.complete.columns.items()}
-            return self.table({**own, **columns}, self.index_of(prepared.used))
         import narwhals as nw
 
-        frame = nw.from_native(self.source, eager_only=True)
+        whole = nw.from_native(self.source, allow_series=True, pass_through=True)
+        if not isinstance(whole, (nw.DataFrame, nw.LazyFrame)):
+            own = {name: as_values(column) for name, column in prepared.complete.columns.items()}
+            return self.table({**own, **columns}, self.index_of(prepared.used))
+        frame = whole.collect() if isinstance(whole, nw.LazyFrame) else whole
         frame = frame if prepared.used is None else frame.filter(prepared.used.tolist())
         index = self.index_of(prepared.used)
         added = nw.from_native(self.table(columns, index), eager_only=True)

@@ -47,9 +47,9 @@ def read_formula(formula: str | Formula, data: Any, options: Options) -> Prepare
     """The problem of a formula and a table; see `model.prepare`."""
     if not options.intercept:
         raise ValueError(f"intercept=False is for arrays; in a formula write {formula} + 0")
-    table = from_frame(data)
-    weights, table = _column_of(options.weights, WEIGHTS, table)
-    offset, table = _column_of(options.offset, OFFSET, table)
+    table, index = from_frame(data), index_of(data)
+    weights, table = _column_of(options.weights, WEIGHTS, table, index)
+    offset, table = _column_of(options.offset, OFFSET, table, index)
     return prepare(
         formula,
         table,
@@ -61,10 +61,26 @@ def read_formula(formula: str | Formula, data: Any, options: Options) -> Prepare
     )
 
 
-def _column_of(given: Any, name: str, table: Table) -> tuple[str | None, Table]:
+def index_of(values: Any) -> Any:
+    """The labels of the rows, of pandas and its like; else None."""
+    return values.index if hasattr(values, "iloc") else None
+
+
+def _refuse_shuffled(values: Any, name: str, index: Any) -> None:
+    """InputError where rows have labels that are not those of the table: in what order were they meant?"""
+    own = index_of(values)
+    if own is not None and index is not None and len(own) == len(index) and not own.equals(index):
+        raise InputError(
+            f"the labels (index) of {name} are not those of the table's rows; align them, or give plain values "
+            "(.to_numpy())"
+        )
+
+
+def _column_of(given: Any, name: str, table: Table, index: Any) -> tuple[str | None, Table]:
     """The name of a column of the table: the one given, or that of the values given, which is added."""
     if given is None or isinstance(given, str):
         return given, table
+    _refuse_shuffled(given, name, index)
     column = from_frame({name: given})[name]
     if len(column.values) != table.n_rows:
         raise InputError(
@@ -104,8 +120,10 @@ def read_arrays(y: Any, X: Any, options: Options) -> Arrays | Prepared:
     if lengths != {table.n_rows}:
         raise InputError(f"y has {max(lengths):,} rows, but X has {table.n_rows:,}: give one label a row")
     whole = Table({**columns, **table.columns}, table.n_rows, table.source)
-    weights, whole = _column_of(options.weights, WEIGHTS, whole)
-    offset, whole = _column_of(options.offset, OFFSET, whole)
+    index = index_of(X)
+    _refuse_shuffled(y, "y", index)
+    weights, whole = _column_of(options.weights, WEIGHTS, whole, index)
+    offset, whole = _column_of(options.offset, OFFSET, whole, index)
     given = replace(options, weights=weights, offset=offset)
     apart = [*columns, *(name for name in (weights, offset) if name)]
     if matrix is None or any(whole[name].missing().any() for name in apart):
@@ -288,13 +306,14 @@ def trials_of(prepared: Prepared) -> F64 | None:
     return prepared.schema.response(prepared.complete)[1] if outcome.kind == "counts" else None
 
 
-def clusters_by(cluster: Any, prepared: Prepared) -> tuple[Clusters, ...]:
+def clusters_by(cluster: Any, prepared: Prepared, index: Any) -> tuple[Clusters, ...]:
     """The clusters that the caller names: a column or two, or values for each row of the table; in the rows used."""
     if cluster is None:
         return ()
     names = [cluster] if isinstance(cluster, str) else cluster
     if isinstance(names, (list, tuple)) and 0 < len(names) <= 2 and all(isinstance(name, str) for name in names):
         return tuple(clusters_of(prepared.complete[name]) for name in names)
+    _refuse_shuffled(cluster, "cluster", index)
     column = from_frame({"cluster": cluster}, ARRAYS)["cluster"]
     if len(column.values) != prepared.table.n_rows:
         raise InputError(

@@ -139,14 +139,28 @@ class Numbers:
         return self.confint(level=level)
 
     def confint(self, method: Interval = "wald", *, level: float | None = None) -> Any:
-        """Intervals of the parameters, a row each: conf.low and conf.high."""
+        """Intervals of the parameters, a row each: conf.low and conf.high; `method` as of `tidy`.
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.confint("profile")
+        term          conf.low  conf.high
+        (Intercept)  -15.12        0.5779
+        dose          -0.06582     4.159
+        """
         found = self._with_intervals(method, level)
         ends = {"conf.low": found.low, "conf.high": found.high}
         names = list(found.names)
         return self.frames.table(ends, names) if self.frames.labelled else self.frames.table({"term": names, **ends})
 
     def cov_params(self) -> Any:
-        """The covariance of the parameters, rows and columns by name."""
+        """The covariance of the parameters, rows and columns by name.
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.cov_params()
+        term         (Intercept)     dose
+        (Intercept)       11.48   -2.915
+        dose              -2.915   0.8328
+        """
         return self.frames.matrix(self.estimates.names, self.covariance.matrix)
 
     # --- likelihood -----------------------------------------------------------------------------------------------
@@ -236,6 +250,12 @@ class Numbers:
         """A row for each parameter, in broom's columns: term, estimate, std.error, statistic, p.value, conf.low,
         conf.high; of more than two classes y.level first.  `exponentiate`: odds ratios and their intervals.
         `method`: "wald"; "profile" (likelihood, of bias-reduced estimates the penalised one); "bootstrap" (BCa).
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.tidy()
+        term         estimate  std.error  statistic  p.value  conf.low  conf.high
+        (Intercept)    -4.249     3.388      -1.254   0.2098  -10.89        2.391
+        dose            1.214     0.9126      1.330   0.1834   -0.5746      3.003
         """
         found = self._with_intervals(method, level) if conf_int else self.coefficients
         scale = np.exp if exponentiate else np.asarray
@@ -253,8 +273,14 @@ class Numbers:
         return self.frames.table(columns)
 
     def glance(self) -> Any:
-        """One row on the fit, in broom's columns: null.deviance, df.null, logLik, AIC, BIC, deviance, df.residual,
-        nobs."""
+        """One row on the fit, in broom's columns: null.deviance, df.null, logLik, AIC, BIC, deviance, df.residual and
+        nobs.
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.glance()
+        null.deviance  df.null  logLik    AIC    BIC  deviance  df.residual   nobs
+        8.318            5.000  -2.478  8.956  8.539     4.956        4.000  6.000
+        """
         row = {
             "null.deviance": self.null_deviance,
             "df.null": self.goodness.df_null,
@@ -268,7 +294,19 @@ class Numbers:
         return self.frames.table({name: [value] for name, value in row.items()})
 
     def summary(self, method: Interval = "wald", *, level: float | None = None) -> Page:
-        """The whole of it for people: `print` shows text, a notebook HTML; to_markdown(), to_latex()."""
+        """The whole of it for people: `print` shows text, a notebook HTML; to_markdown(), to_latex().
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> print(fit.summary())  # doctest: +ELLIPSIS
+        case ~ dose
+        P(case = 1): 3 of 6 rows
+        6 rows of data frame, none dropped
+        <BLANKLINE>
+                     log-odds  std. error      z      p  odds ratio   95% from     to
+        (Intercept)    -4.249      3.388   -1.25  0.210     0.01428  1.866e-05  10.92  odds at 0
+        dose            1.214      0.9126   1.33  0.183     3.367    0.5629     20.14  per unit of dose
+        ...
+        """
         return Page(tuple(summary(self.findings(method, level))))
 
     def findings(self, method: Interval = "wald", level: float | None = None) -> Findings:

@@ -42,7 +42,7 @@ class LogitFit(Numbers):
         >>> fit.vcov("HC0")["dose"].round(4)
         array([-0.7843,  0.2241])
         """
-        ways = clusters_by(cluster, self.prepared)
+        ways = clusters_by(cluster, self.prepared, self.frames.index)
         own = kind is None and not ways
         found = self.covariance if own else covariance_of(self, kind, ways)
         return self.frames.matrix(self.estimates.names, found.matrix)
@@ -54,7 +54,7 @@ class LogitFit(Numbers):
         >>> round(fit.robust("HC1").bse["dose"], 4)
         0.5798
         """
-        ways = clusters_by(cluster, self.prepared)
+        ways = clusters_by(cluster, self.prepared, self.frames.index)
         return replace(self, kind=kind or (None if ways else "HC1"), clusters=ways)
 
     # --- prediction -----------------------------------------------------------------------------------------------
@@ -87,7 +87,12 @@ class LogitFit(Numbers):
 
     def augment(self, kind: Literal["link", "probability"] = "link") -> Any:
         """The data with what the fit says of each row, in broom's columns: .fitted (of `kind`), .resid (deviance),
-        .hat, .sigma, .cooksd, .std.resid; of more than two classes the fitted column of each, .resid and .hat."""
+        .hat, .sigma, .cooksd, .std.resid; of more than two classes the fitted column of each, .resid and .hat.
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.augment()[".hat"].round(4)
+        array([0.2836, 0.3776, 0.3388, 0.3388, 0.3776, 0.2836])
+        """
         from berkson.logistic.answers import augment
 
         return augment(self, kind)
@@ -143,7 +148,12 @@ class LogitFit(Numbers):
         kind: Kind = "probability",
         level: float | None = None,
     ) -> Any:
-        """Average predictions: over the rows, or with columns held at values in every row; see `effects`."""
+        """Average predictions: over the rows, or with columns held at values in every row; see `effects`.
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.margins({"dose": [1, 6]})["estimate"].round(4)
+        array([0.0459, 0.9541])
+        """
         from berkson.inference.effects import margins
         from berkson.logistic.answers import listed, population, quantities_table
 
@@ -175,6 +185,10 @@ class LogitFit(Numbers):
 
         pairs    "reference", "sequential", "pairwise", or (from, to) pairs such as [(100, 150)]
         measure  "difference" (of risks), "ratio" (of risks) or "odds_ratio"; std.error of a ratio is of its logarithm
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.contrast("dose", [(1, 6)], measure="ratio")["estimate"].round(2)
+        array([20.8])
         """
         from berkson.inference.effects import contrasts
         from berkson.logistic.answers import listed, population, quantities_table
@@ -227,19 +241,36 @@ class LogitFit(Numbers):
 
     def drop1(self, *, method: Method = "lr") -> Any:
         """Each term that no other contains, tested by leaving it out: term, df, statistic, p.value and the AIC without
-        it."""
+        it.
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.drop1()
+        term  df  statistic    AIC  p.value
+        dose   1      3.362  10.32  0.06673
+        """
         from berkson.logistic.answers import term_table
 
         return term_table(self, "drop1", method)
 
     def anova(self, type: Literal["I", "II", "III"] = "II", *, method: Method = "lr") -> Any:
-        """A test of each term: type I in order, II after all but those that contain it, III after all others."""
+        """A test of each term: type I in order, II after all but those that contain it, III after all others.
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.anova("III", method="wald")["statistic"].round(4)
+        array([1.7697])
+        """
         from berkson.logistic.answers import term_table
 
         return term_table(self, type, method)
 
     def compare(self, other: LogitFit) -> Any:
-        """The likelihood-ratio test of two nested fits of the same rows, in either order."""
+        """The likelihood-ratio test of two nested fits of the same rows, in either order.
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.compare(logit("case ~ 1", {"case": [0, 0, 1, 0, 1, 1]}))
+        smaller   statistic  df  p.value
+        case ~ 1      3.362   1  0.06673
+        """
         from berkson.inference.nested import compare
 
         rows, covariances = (self.prepared.used, other.prepared.used), (self.covariance, other.covariance)
@@ -258,7 +289,12 @@ class LogitFit(Numbers):
 
     @property
     def diagnostics(self) -> Diagnostics:
-        """Residuals, influence, collinearity, tests of fit, calibration, discrimination, shares explained."""
+        """Residuals, influence, collinearity, tests of fit, calibration, discrimination, shares explained.
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.diagnostics.residuals("pearson").round(4)
+        array([-0.2193, -0.4023,  1.3546, -1.3546,  0.4023,  0.2193])
+        """
         from berkson.logistic.diagnostics import Diagnostics
 
         return Diagnostics(self)
