@@ -56,10 +56,14 @@ def design(rng: np.random.Generator, n: int, p: int, dtype: str, layout: str, fo
     return X
 
 
-def questions(rng: np.random.Generator, X: Any, rows: Any, M: int, full: bool) -> list[tuple[str, tuple[Any, ...]]]:
+def questions(
+    rng: np.random.Generator, X: Any, rows: Any, M: int, full: bool, center: Any = None
+) -> list[tuple[str, tuple[Any, ...]]]:
     """One call of every kernel: with weights (some 0), offsets and soft labels where `full`, else with neither."""
     m, p = (len(X) if rows is None else len(rows)), X.shape[1]
-    center, coef, direction = rng.normal(size=p), rng.normal(size=(p + 1, M)), rng.normal(size=(p + 1, M))
+    if center is None:
+        center = rng.normal(size=p)
+    coef, direction = rng.normal(size=(p + 1, M)), rng.normal(size=(p + 1, M))
     weight = rng.random(m) * (rng.random(m) < 0.7) if full else None
     weights = np.asfortranarray(rng.random((m, M)) * (rng.random((m, M)) < 0.7)) if full else None
     offset, offsets = (rng.normal(size=m), rng.normal(size=(m, M))) if full else (None, None)
@@ -94,8 +98,10 @@ def check_same(name: str, got: Any, wanted: Any) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11 * scale, err_msg=name)
 
 
-def compare(rng: np.random.Generator, X: Any, rows: Any, M: int, full: bool, threads: int = 1) -> None:
-    for name, arguments in questions(rng, X, rows, M, full):
+def compare(
+    rng: np.random.Generator, X: Any, rows: Any, M: int, full: bool, threads: int = 1, center: Any = None
+) -> None:
+    for name, arguments in questions(rng, X, rows, M, full, center):
         wanted = getattr(reference, name)(*arguments)
         check_same(name, getattr(compiled, name)(*arguments, threads=threads), wanted)
 
@@ -128,6 +134,74 @@ def test_native_is_reference_for_every_number_of_models(M: int) -> None:
         compare(rng, rng.normal(size=(150, p)), None, M, full)
 
 
+def full_of_zeros(rng: np.random.Generator, n: int, p: int) -> Any:
+    """Integers, so that every type holds them, mostly 0: a share of each column's own, runs of rows without any, rows
+    of nothing but zeros and of none."""
+    X = rng.integers(1, 9, size=(n, p)) * (rng.random((n, p)) < rng.random(p) ** 4)
+    X[n // 4 : n // 2] = rng.integers(1, 9, size=(n // 2 - n // 4, p))
+    X[n // 2 : n // 2 + 11] = 0
+    X[-3:] = 7
+    return X
+
+
+@needs_native
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_native_is_reference_for_zeros_of_every_type(dtype: str, order: Any) -> None:
+    rng = np.random.default_rng(11)
+    X = np.asarray(full_of_zeros(rng, 410, 97).astype(dtype), order=order)
+    most = np.where(np.arange(97) % 5 == 0, X[-1], 0).astype(float)  # cells of that value are zeros, and 0 is none
+    for picked, full in product((None, rng.integers(-410, 410, size=290)), (False, True)):
+        compare(rng, X, picked, 2, full, center=most)
+
+
+@needs_native
+@pytest.mark.parametrize("p", [25, 40, 63, 64, 65, 119, 128, 200])
+@pytest.mark.parametrize("cells", [0, 1, 3, 9, 17, 40])
+def test_native_is_reference_for_zeros_of_every_share(p: int, cells: int) -> None:
+    rng = np.random.default_rng(p + cells)
+    X = rng.normal(size=(230, p)) * (rng.random((230, p)) < cells / p)
+    X[::7] *= -1.0  # zeros of either sign
+    for full in (False, True):
+        compare(rng, X, None, 2, full, center=np.zeros(p))
+
+
+@needs_native
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, 96])
+def test_a_number_that_is_not_finite_counts_among_zeros(bad: float, at: int) -> None:
+    rng = np.random.default_rng(12)
+    X = rng.normal(size=(300, 97)) * (rng.random((300, 97)) < 0.03)
+    X[201, at] = bad
+    metric = rng.normal(size=(98, 98))
+    metric = metric @ metric.T
+    coef, y = rng.normal(size=98), np.zeros(300, np.uint8)
+    weight = np.ones(300)
+    for cleared in (False, True):  # of weight 0: the row counts for nothing
+        weight[201] = 0.0 if cleared else 1.0
+        for name, arguments in (
+            ("logistic", (X, None, np.zeros(97), coef, y, weight, None, 2)),
+            ("gram", (X, None, np.zeros(97), weight)),
+        ):
+            with np.errstate(invalid="ignore"):
+                wanted = getattr(reference, name)(*arguments)
+            got = getattr(compiled, name)(*arguments)
+            check_same(name, got, wanted)
+            square = got if name == "gram" else got[3]
+            assert np.isfinite(square).all() == cleared
+    with np.errstate(invalid="ignore"):
+        check_same("quadratic_form", *(k.quadratic_form(X, None, np.zeros(97), metric) for k in (compiled, reference)))
+        assert np.isfinite(np.delete(compiled.quadratic_form(X, None, np.zeros(97), metric), 201)).all()
+    metric[1, 1] = np.nan
+    clean = np.delete(X, 201, axis=0)
+    assert np.isnan(compiled.quadratic_form(clean, None, np.zeros(97), metric)).all()
+    offset = np.zeros(300)
+    offset[5] = bad  # a weight of nan is none of zeros either
+    arguments = (np.delete(X, 201, axis=0), None, np.zeros(97), coef, y[1:], None, offset[1:], 2)
+    with np.errstate(invalid="ignore"):
+        check_same("logistic", compiled.logistic(*arguments), reference.logistic(*arguments))
+
+
 @needs_native
 def test_native_is_reference_without_rows() -> None:
     rng = np.random.default_rng(0)
@@ -147,7 +221,7 @@ def test_every_instruction_set(instruction_set: str) -> None:
     if "this machine cannot run it" in probe.stderr:
         pytest.skip(f"this machine has no {instruction_set}")
     assert probe.stdout.strip() == instruction_set, probe.stderr
-    chosen = "(number_of_models or all_doubles) and not reference]"
+    chosen = "(number_of_models or all_doubles or zeros_of_every_share or among_zeros) and not reference]"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-x", __file__, "-k", chosen]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-3000:]
@@ -159,8 +233,9 @@ def test_the_same_bits_for_any_number_of_threads(order: Any) -> None:
     rng = np.random.default_rng(3)
     X = np.asarray(rng.normal(size=(20_011, 21)), order=order)
     rows = rng.permutation(20_011)[:15_000]
-    for picked in (None, rows):
-        for name, arguments in questions(rng, X, picked, 5, full=True):
+    zeros = np.asarray(full_of_zeros(rng, 9_001, 40), dtype=float, order=order)
+    for table, picked, center in ((X, None, None), (X, rows, None), (zeros, None, np.zeros(40))):
+        for name, arguments in questions(rng, table, picked, 5, full=True, center=center):
             first = getattr(compiled, name)(*arguments, threads=1)
             for threads in (1, 2, 3, 4, 5):
                 again = getattr(compiled, name)(*arguments, threads=threads)

@@ -140,7 +140,10 @@ public:
         metric.expect_f64();
         by_column_.assign(size_t(pass.q * pass.width), 0.0);
         for (ptrdiff_t i = 0; i < pass.q; i++)
-            for (ptrdiff_t j = 0; j < pass.q; j++) by_column_[size_t(i * pass.width + j)] = metric.at(i, j);
+            for (ptrdiff_t j = 0; j < pass.q; j++) {
+                const double x = by_column_[size_t(i * pass.width + j)] = metric.at(i, j);
+                pass.finite_metric &= x - x == 0.0;
+            }
         pass.metric = by_column_.data();
     }
 

@@ -17,6 +17,9 @@
 #include <cmath>
 #include <type_traits>
 #include <utility>
+#if W > 2
+#include <immintrin.h>
+#endif
 
 #include "pass.hpp"
 

@@ -32,6 +32,7 @@ struct Pass {
     const double* direction_by_model = nullptr;
     const double* direction_by_column = nullptr;
     const double* metric = nullptr;     // (q, width)
+    bool finite_metric = true;
     double* out = nullptr;              // per-row answers, (n, models)
     ptrdiff_t sums = 0, minima = 0;     // a partial answer: so many sums, then so many minima
 };

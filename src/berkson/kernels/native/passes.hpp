@@ -30,6 +30,38 @@ static void load_weight(const Pass& pass, ptrdiff_t m, ptrdiff_t start, ptrdiff_
     load_column(pass.weight, m, start, count, 1.0, at.weight);
 }
 
+// out += sum_i weight[i] x_i x_i' (no weight: 1), its upper triangle; `sparse`: from the cells that at.scaled lists, which
+// the other way overwrites.
+static void add_squares(const Pass& pass, ptrdiff_t rows, const double* weight, bool sparse, Workspace& at, double* out) {
+    if (sparse) return add_pairs(pass, rows, weight, at.scaled, out);
+    if (weight) scale_rows(pass, rows, weight, at.block, at.scaled);
+    add_gram(pass, rows, weight ? at.scaled : at.block, at.block, out);
+}
+
+// Whether `add_squares` is to be told that cells are few.
+static bool list_squares(const Pass& pass, ptrdiff_t rows, Workspace& at) {
+    return list_block(pass, rows, double(pass.q * pass.width) / (2 * W), at.block, at.scaled);
+}
+
+// W columns of a block: weighted sums of x and x^2, minima of x and of -x.  A nan is seen in the sum of squares.
+template <bool weighted>
+static void add_moments(const Pass& pass, ptrdiff_t count, const double* x, const double* weight, double* first, double* second, double* low,
+                        double* minus_high) {
+    vd s1 = {}, s2 = {}, lowest = load(low), highest = -load(minus_high);
+    for (ptrdiff_t i = 0; i < count; i++, x += pass.stride) {
+        const vd here = load(x), w = splat(weighted ? weight[i] : 1.0), scaled = weighted ? w * here : here;
+        s1 += scaled;
+        s2 += scaled * here;
+        const vd above = weighted ? (w != 0.0 ? here : lowest) : here, below = weighted ? (w != 0.0 ? here : highest) : here;
+        lowest = above < lowest ? above : lowest;
+        highest = below > highest ? below : highest;
+    }
+    store(first, load(first) + s1);
+    store(second, load(second) + s2);
+    store(low, s2 == s2 ? lowest : s2);
+    store(minus_high, s2 == s2 ? -highest : s2);
+}
+
 static void moments(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
     Workspace at(pass, scratch);
     double *first = partial + 1, *second = first + pass.width, *low = partial + pass.sums, *minus_high = low + pass.width;
@@ -37,21 +69,9 @@ static void moments(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* sc
         load_weight(pass, 0, start, count, at);
         clear_unused(pass, count, at);
         for (ptrdiff_t i = 0; i < count; i++) partial[0] += at.weight[i];
-        for (ptrdiff_t j = 0; j < pass.width; j += W) {
-            vd s1 = {}, s2 = {}, lowest = load(low + j), minus_highest = load(minus_high + j);
-            for (ptrdiff_t i = 0; i < count; i++) {
-                const vd x = load(at.block + i * pass.stride + j), w = splat(at.weight[i]), wx = w * x;
-                s1 += wx;
-                s2 += wx * x;
-                const vl used = w != 0.0;
-                lowest = used ? min_or_nan(lowest, x) : lowest;
-                minus_highest = used ? min_or_nan(minus_highest, -x) : minus_highest;
-            }
-            store(first + j, load(first + j) + s1);
-            store(second + j, load(second + j) + s2);
-            store(low + j, lowest);
-            store(minus_high + j, minus_highest);
-        }
+        auto add = pass.weight.data ? add_moments<true> : add_moments<false>;
+        for (ptrdiff_t j = 0; j < pass.width; j += W)
+            add(pass, count, at.block + j, at.weight, first + j, second + j, low + j, minus_high + j);
     });
 }
 
@@ -80,8 +100,8 @@ static void logistic(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* s
         clear_unused(pass, count, at);
         add_gradient(pass, rows, at.aux, at.block, gradient);
         if (pass.order == 1) return;
-        scale_rows(pass, rows, at.curvature, at.block, at.scaled);
-        add_gram(pass, rows, at.scaled, at.block, hessian);
+        const bool sparse = !any(not_finite(at.curvature, rows)) && list_squares(pass, rows, at);
+        add_squares(pass, rows, at.curvature, sparse, at, hessian);
     });
 }
 
@@ -103,11 +123,12 @@ static void multinomial(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double
         add_gradient(pass, rows, at.aux, at.block, gradient);
         if (pass.order == 1) return;
         double* hessian = gradient + pass.models * pass.width;
+        bool sparse = list_squares(pass, rows, at);
         for (ptrdiff_t k = 0; k < pass.models; k++)
             for (ptrdiff_t l = 0; l <= k; l++, hessian += pass.width * pass.width) {
                 multinomial_weights(pass, rows, k, l, at.eta, which, rest, at.weight, at.curvature);
-                scale_rows(pass, rows, at.curvature, at.block, at.scaled);
-                add_gram(pass, rows, at.scaled, at.block, hessian);
+                sparse = sparse && !any(not_finite(at.curvature, rows));
+                add_squares(pass, rows, at.curvature, sparse, at, hessian);
             }
     });
 }
@@ -144,17 +165,18 @@ static void multinomial_curvature(const Pass& pass, ptrdiff_t begin, ptrdiff_t e
 static void gram(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
     Workspace at(pass, scratch);
     for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
-        if (!pass.weight.data) return add_gram(pass, rows, at.block, at.block, partial);
-        load_weight(pass, 0, start, count, at);
+        if (pass.weight.data) load_weight(pass, 0, start, count, at);
         clear_unused(pass, count, at);
-        scale_rows(pass, rows, at.weight, at.block, at.scaled);
-        add_gram(pass, rows, at.scaled, at.block, partial);
+        const bool finite = !pass.weight.data || !any(not_finite(at.weight, rows));
+        add_squares(pass, rows, pass.weight.data ? at.weight : nullptr, finite && list_squares(pass, rows, at), at, partial);
     });
 }
 
 static void quadratic_form(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double*) {
     Workspace at(pass, scratch);
     for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+        if (pass.finite_metric && list_block(pass, rows, double(pass.q * pass.width) / W, at.block, at.scaled))
+            return sum_pairs(pass, count, at.scaled, pass.out + start);
         memset(at.scaled, 0, size_t(rows * pass.stride) * sizeof(double));
         add_product(rows, pass.width / W, pass.q, at.block, pass.stride, 1, pass.metric, pass.width, at.scaled, pass.stride);
         for (ptrdiff_t i = 0; i < rows; i += W) {

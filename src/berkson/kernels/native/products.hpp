@@ -64,6 +64,116 @@ static void scale_rows(const Pass& pass, ptrdiff_t rows, const double* weight, c
     }
 }
 
+// --- rows of which few cells are not zero ------------------------------------------------------------------------------
+
+// The cells of a row that are not zero, in a row of work space: values in its first half, columns in its second.
+struct Cells {
+    double* value;
+    int32_t* column;
+    int32_t& count;
+    static constexpr ptrdiff_t together = 3;  // rows of a Gram matrix that are added to at once; lists are padded for it
+    static ptrdiff_t most(const Pass& pass) { return pass.stride / 2 - lanes; }
+    Cells(const Pass& pass, double* lists, ptrdiff_t i)
+        : value(lists + i * pass.stride), column(reinterpret_cast<int32_t*>(value + pass.stride / 2) + 1), count(column[-1]) {}
+};
+
+// What a row of k cells costs in pairs, their search included, in vector operations of a product of whole rows: measured at
+// 30 to 1000 columns with cells strewn at random, the worst case for caches.
+INLINE double cost_in_pairs(const Pass& pass, ptrdiff_t k) { return double(k * (3 * k + 4) + pass.width / 2 + 40); }
+
+INLINE ptrdiff_t count_cells(const Pass& pass, const double* x) {
+    ptrdiff_t count = 0;
+    for (ptrdiff_t j = 0; j < pass.width; j += W) count += __builtin_popcount(not_zero(load(x + j)));
+    return count;
+}
+
+// Lists a row's cells; false where they are too many.
+static bool list_cells(const Pass& pass, const double* x, Cells row) {
+    ptrdiff_t count = 0;
+    for (ptrdiff_t from = 0; from < pass.width; from += 64) {
+        uint64_t seen = 0;
+        for (ptrdiff_t j = from; j < smaller(from + 64, pass.width); j += W) seen |= uint64_t(not_zero(load(x + j))) << (j - from);
+        const ptrdiff_t more = __builtin_popcountll(seen);
+        if (count + more > Cells::most(pass)) return false;
+        double* value = row.value + count;
+        int32_t* column = row.column + count;
+        for (; seen; value += 4, column += 4)  // four at a time, for branches that can be foretold; those past the last are overwritten
+            for (ptrdiff_t u = 0; u < 4; u++, seen &= seen - 1) {
+                const ptrdiff_t j = from + __builtin_ctzll(seen | uint64_t(1) << 63);
+                value[u] = x[j];
+                column[u] = int32_t(j);
+            }
+        count += more;
+    }
+    store(row.value + count, vd{});
+    for (ptrdiff_t t = count; t < count + Cells::together - 1; t++) row.column[t] = 0;
+    row.count = int32_t(count);
+    return true;
+}
+
+// Not zero where one of `count` numbers, padded with zeros to whole vectors, is infinite or nan.
+INLINE vl not_finite(const double* x, ptrdiff_t count) {
+    vl odd = {};
+    for (ptrdiff_t i = 0; i < count; i += W) odd |= (vl)(load(x + i) - load(x + i));
+    return odd;
+}
+
+// Whether pairs of cells that are not zero cost clearly less than products of whole rows, which cost `dense` each; if so,
+// `lists` holds them.  A few rows are looked at first.  Not where a number is infinite or nan: it counts against zeros too.
+static bool list_block(const Pass& pass, ptrdiff_t rows, double dense, const double* block, double* lists) {
+    if (cost_in_pairs(pass, 1) > dense) return false;
+    double cost = 0.0;
+    for (ptrdiff_t i = 0; i < 4; i++) cost += cost_in_pairs(pass, count_cells(pass, block + rows * i / 4 * pass.stride));
+    if (cost > 4.0 * dense) return false;
+    cost = 0.0;
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        Cells row(pass, lists, i);
+        if (!list_cells(pass, block + i * pass.stride, row)) return false;
+        cost += cost_in_pairs(pass, row.count);
+    }
+    vl odd = {};
+    for (ptrdiff_t i = 0; i < rows; i++) {  // not above: single numbers just stored are slow to load as a vector
+        const Cells row(pass, lists, i);
+        odd |= not_finite(row.value, row.count);
+    }
+    return !any(odd) && cost <= 1.5 * dense * double(rows);  // the search is paid for by now
+}
+
+// out[a, b] += weight[i] x_a x_b over the pairs of listed cells, a <= b (and some others below the diagonal)
+static void add_pairs(const Pass& pass, ptrdiff_t rows, const double* weight, double* lists, double* out) {
+    constexpr ptrdiff_t U = Cells::together;
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const Cells row(pass, lists, i);
+        const double w = weight ? weight[i] : 1.0;
+        const ptrdiff_t count = row.count;
+        for (ptrdiff_t a = 0; a < count; a += U) {
+            double scale[U], *to[U];
+            for (ptrdiff_t u = 0; u < U; u++) scale[u] = w * row.value[a + u], to[u] = out + row.column[a + u] * pass.width;
+            for (ptrdiff_t b = a; b < count; b++) {
+                const ptrdiff_t j = row.column[b];
+                for (ptrdiff_t u = 0; u < U; u++) to[u][j] += scale[u] * row.value[b];
+            }
+        }
+    }
+}
+
+// x_i' metric x_i over the pairs of listed cells
+static void sum_pairs(const Pass& pass, ptrdiff_t rows, double* lists, double* out) {
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const Cells row(pass, lists, i);
+        double total = 0.0;
+        for (ptrdiff_t a = 0; a < row.count; a++) {
+            const double* metric = pass.metric + row.column[a] * pass.width;
+            double off = 0.0;
+            for (ptrdiff_t b = a + 1; b < row.count; b++) off += metric[row.column[b]] * row.value[b];
+            total += row.value[a] * (2.0 * off + metric[row.column[a]] * row.value[a]);
+        }
+        out[i] = total;
+    }
+}
+
+// --- linear predictors and gradients ------------------------------------------------------------------------------------
+
 // eta[m, i] = x_i . coef_m by dot products, W rows at a time: no waste for few models.
 static void predict_by_dots(const Pass& pass, ptrdiff_t rows, const double* block, const double* by_model, double* eta) {
     for (ptrdiff_t i = 0; i < rows; i += W)

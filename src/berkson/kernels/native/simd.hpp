@@ -16,6 +16,18 @@ INLINE vd splat(double x) { return x - vd{}; }  // subtracting +0 changes nothin
 INLINE vd absolute(vd x) { return (vd)((vl)x & INT64_MAX); }
 INLINE vd keep_where(vl mask, vd x) { return (vd)((vl)x & mask); }
 INLINE vd min_or_nan(vd a, vd b) { return ((b < a) | (b != b)) ? b : a; }
+// Bit i of the answer: lane i is not zero (nan is not).
+INLINE unsigned not_zero(vd x) {
+#if W == 8
+    return _mm512_cmp_pd_mask((__m512d)x, _mm512_setzero_pd(), _CMP_NEQ_UQ);
+#elif W == 4
+    return unsigned(_mm256_movemask_pd(_mm256_cmp_pd((__m256d)x, _mm256_setzero_pd(), _CMP_NEQ_UQ)));
+#else
+    unsigned seen = 0;
+    for (int i = 0; i < W; i++) seen |= unsigned(x[i] != 0.0) << i;
+    return seen;
+#endif
+}
 INLINE bool any(vl mask) {
     int64_t seen = 0;
     for (int i = 0; i < W; i++) seen |= mask[i];
