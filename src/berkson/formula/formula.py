@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from berkson.formula.errors import FormulaError
 from berkson.formula.parser import parse_sides
-from berkson.formula.syntax import PRODUCT, Call, Chain, Name, Node, columns_of, has_dot
+from berkson.formula.syntax import PRODUCT, SUM, Call, Chain, Name, Node, columns_of, has_dot
 from berkson.formula.terms import Expansion, expand
 from berkson.table import quoted
 
@@ -52,14 +52,14 @@ def parse(text: str) -> Formula:
         y ~ a + b*x + C(g, ref="b") + log(z) - 1        ~ . - id        successes / trials ~ dose
         y ~ ns(age, df=3)*C(g, sum) + offset(log(t))    y ~ site/plot   cbind(s, f) ~ poly(x, 2)
 
-    Left: a column, `successes / trials`, `cbind(successes, failures)`, or nothing.  Right: terms joined by `+`, `-`
-    (takes a term away), `:` (interaction), `*` (a + b + a:b), `/` (a/b, b within a, is a + a:b), `%in%` (b %in% a is
-    b:a) and `^` ((a + b)^2 is all pairs), `.` for all other columns, `0` or `1` for the intercept; names that are not
-    plain between backquotes.  Variables: columns; `C(g, ref="level")` and `C(g, contrasts)` for a column as categories,
-    with treatment, sum, helmert, poly or diff contrasts (`contrasts`); `I(...)` for arithmetic; the functions log,
-    log2, log10, log1p, exp, expm1, sqrt, abs, sin, cos, tan; poly, ns, bs, cr and scale, which learn from data
-    (`bases`).  `offset(...)` is added to the linear predictor with coefficient 1, and is no term.  Raises FormulaError,
-    one sentence with the position, for anything else.  Nothing is executed.
+    Left: a column, `successes / trials`, `cbind(successes, failures)`, `cbind(successes, trials - successes)`, or
+    nothing.  Right: terms joined by `+`, `-` (takes a term away), `:` (interaction), `*` (a + b + a:b), `/` (a/b, b
+    within a, is a + a:b), `%in%` (b %in% a is b:a) and `^` ((a + b)^2 is all pairs), `.` for all other columns, `0` or
+    `1` for the intercept; names that are not plain between backquotes.  Variables: columns; `C(g, ref="level")` and
+    `C(g, contrasts)` for a column as categories, with treatment, sum, helmert, poly or diff contrasts (`contrasts`);
+    `I(...)` for arithmetic; the functions log, log2, log10, log1p, exp, expm1, sqrt, abs, sin, cos, tan; poly, ns, bs,
+    cr and scale, which learn from data (`bases`).  `offset(...)` is added to the linear predictor with coefficient 1,
+    and is no term.  Raises FormulaError, one sentence with the position, for anything else.  Nothing is executed.
     """
     left, right = parse_sides(text)
     response = None if left is None else _response(left)
@@ -80,9 +80,13 @@ def _response(left: Node) -> Response:
         first, second = left.arguments
         if isinstance(first, Name) and isinstance(second, Name):
             return _counts(first, second, "failures")
+        if isinstance(first, Name) and isinstance(second, Chain) and second.strength == SUM:  # cbind(s, n - s)
+            match second.items:
+                case (("+", Name() as trials), ("-", Name(column))) if column == first.column:
+                    return _counts(first, trials, "trials")
     raise FormulaError(
-        f"{quoted(left)} cannot be a response; write the name of a column, successes / trials, or "
-        "cbind(successes, failures), and transform columns beforehand"
+        f"{quoted(left)} cannot be a response; write the name of a column, successes / trials, "
+        "cbind(successes, failures) or cbind(successes, trials - successes), and transform columns beforehand"
     )
 
 
