@@ -18,7 +18,7 @@ from berkson.fit import fit
 from berkson.inference import profile
 from berkson.inference.estimates import Estimates, StatisticsError, WeightKind
 from berkson.inference.limiting import limit
-from berkson.inference.profile import profile_curve, profile_intervals, profile_test
+from berkson.inference.profile import profile_curve, profile_intervals, profile_roots, profile_test
 from berkson.model import prepare
 from berkson.problem import Problem
 from berkson.read import read_table
@@ -274,3 +274,19 @@ def test_refused_arguments() -> None:
         profile_test(found, np.array([[0.0, 1.0, 0.0], [0.0, 2.0, 0.0]]))
     with pytest.raises(StatisticsError, match="no coefficient but 0"):
         profile_intervals(found, functions=np.zeros((1, 3)))
+
+
+@pytest.mark.parametrize("separated", [False, True])
+def test_signed_roots_are_likelihood_ratio_tests_of_each_parameter(separated: bool) -> None:
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(60, 3))
+    y = (rng.random(60) < 1 / (1 + np.exp(-X[:, 0] + 0.5))).astype(np.uint8)
+    if separated:
+        X[:, 2] = (rng.random(60) < 0.3) & (y == 1)
+    estimates = Estimates(fit(Problem(X, y)))
+    estimates = limit(estimates) if separated else estimates
+    roots = profile_roots(estimates)
+    assert (np.sign(roots) == np.sign(estimates.params)).all()
+    for j, root in enumerate(roots):
+        test = profile_test(estimates, np.eye(4)[j])
+        assert root**2 == pytest.approx(test.statistic, rel=1e-7)  # both are minimised to 1e-13 of the objective

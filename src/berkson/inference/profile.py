@@ -223,6 +223,26 @@ def profile_curve(estimates: Estimates, function: F64, grid: F64) -> F64:
     return np.asarray(np.sign(grid - estimate) * np.sqrt(np.maximum(drop, 0.0)))
 
 
+def profile_roots(estimates: Estimates) -> F64:
+    """The signed root sign(estimate) sqrt(2 (largest log-likelihood - profile(0))) of each parameter (d,): what z is by
+    Wald, by the likelihood ratio.  NaN of aliased parameters and of those that can tend to infinity either way.
+
+    All advance together.  StatisticsError as of `profile_intervals`; a root that is not found is NaN.
+    """
+    _require(estimates)
+    d = len(estimates.params)
+    ends, roots = np.full((d, 2), math.nan), np.full(d, math.nan)
+    with one_thread(estimates.problem.unknowns):
+        for start, wanted in _jobs(estimates, np.eye(d), ends):
+            each = {i: v for i, _, v in wanted}
+            solvers = [start.solver(_at(-start.shift(v), start.convex), v) for v in each.values()]
+            for (i, v), found in zip(each.items(), run_together(solvers, start.rows), strict=True):
+                if _reached(found):
+                    estimate = float(v @ start.theta) if np.isnan(ends[i]).all() else float(np.nanmax(ends[i]))
+                    roots[i] = math.copysign(math.sqrt(max(2.0 * (found.at.value - start.least), 0.0)), estimate)
+    return roots
+
+
 def _at(b: float, convex: bool) -> Callable[[F64, Evaluation, F64], Solver[Solution]]:
     return lambda theta, at, v: least_at(theta, at, v, b, convex=convex)
 

@@ -19,7 +19,7 @@ from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.inference.goodness import Goodness, goodness
 from berkson.inference.likelihood import likelihood
 from berkson.inference.limiting import limit
-from berkson.inference.profile import profile_intervals
+from berkson.inference.profile import profile_intervals, profile_roots
 from berkson.logistic.frames import Frames
 from berkson.logistic.inputs import plain_labels
 from berkson.logistic.reduced import reduced
@@ -315,6 +315,8 @@ class Numbers:
         try:
             estimates = self.estimates
             shown = self._with_intervals(method, level)
+            if method == "profile":  # intervals and tests of one kind, so that they do not contradict each other
+                shown = shown.with_test(profile_roots(estimates), "likelihood ratio")
         except StatisticsError as error:
             refusal = str(error)
         with suppress(StatisticsError):

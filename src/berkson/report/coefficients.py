@@ -19,10 +19,10 @@ class Coefficients:
     """A line for each of the d parameters, in flat order; NaN where there is no such number.
 
     estimate, std_error, low, high   on the scale of log-odds; an estimate without a finite value is +-inf
-    statistic    estimate / std_error
+    statistic    estimate / std_error; with profile intervals the signed root of the likelihood-ratio statistic
     p_value      2 P(Z > |statistic|) for a standard normal Z: of the hypothesis that the parameter is 0
     level        of the intervals [low, high]
-    covariance   what the standard errors rest on; `interval` says in a word what the intervals do
+    covariance   what the standard errors rest on; `interval` and `test` say in a word what intervals and tests do
     """
 
     names: tuple[str, ...]
@@ -35,10 +35,15 @@ class Coefficients:
     level: float
     covariance: Covariance
     interval: str
+    test: str = "Wald"
 
     def with_interval(self, low: F64, high: F64, level: float, interval: str) -> Coefficients:
         """The same with other intervals."""
         return replace(self, low=low, high=high, level=level, interval=interval)
+
+    def with_test(self, statistic: F64, test: str) -> Coefficients:
+        """The same with other tests, of statistics that are standard normal where the parameter is 0."""
+        return replace(self, statistic=statistic, p_value=_two_sided(statistic), test=test)
 
 
 def coefficients(estimates: Estimates, covariance: Covariance, level: float) -> Coefficients:
@@ -47,19 +52,22 @@ def coefficients(estimates: Estimates, covariance: Covariance, level: float) -> 
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic = estimate / error
     half = normal_quantile(level) * error
-    p_value = np.array([math.erfc(abs(z) / math.sqrt(2.0)) for z in statistic.tolist()])
     return Coefficients(
         estimates.names,
         estimate,
         error,
         statistic,
-        p_value,
+        _two_sided(statistic),
         estimate - half,
         estimate + half,
         level,
         covariance,
         "Wald",
     )
+
+
+def _two_sided(statistic: F64) -> F64:
+    return np.array([math.erfc(abs(z) / math.sqrt(2.0)) for z in statistic.tolist()])
 
 
 def normal_quantile(level: float) -> float:

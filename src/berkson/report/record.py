@@ -75,6 +75,7 @@ def _inference(found: Findings, shown: Coefficients) -> dict[str, Any]:
         "covariance": shown.covariance.text,
         "notes": list(shown.covariance.notes),
         "interval": shown.interval,
+        "test": shown.test,
         "level": shown.level,
         "weight_kind": estimates.weight_kind,
         "reference": classes[estimates.reference] if several else None,

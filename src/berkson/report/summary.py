@@ -150,7 +150,8 @@ def _inference(found: Findings) -> Iterator[Block]:
             return
         kind = "model-based" if shown.covariance.kind == "model" else shown.covariance.text
         level = f"{100.0 * shown.level:.6g}%"
-        yield Paragraph(f"standard errors: {kind}; {level} intervals of odds ratios: {shown.interval}", "quiet")
+        test = "" if shown.test == "Wald" else f"z and p: {shown.test}; "
+        yield Paragraph(f"standard errors: {kind}; {test}{level} intervals of odds ratios: {shown.interval}", "quiet")
         yield from (Paragraph(_sentence(note)) for note in shown.covariance.notes)
     elif found.refusal is not None and found.model.proof.certified:
         yield Paragraph(_sentence(found.refusal), "plain" if found.model.strength > 0.0 else "bad")
