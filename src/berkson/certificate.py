@@ -130,15 +130,15 @@ def _prove_smooth(
             return result
         if place.columns >= MANY:
             longest = yield Extent(sample)
-            crude = bound(math.sqrt(squared), _range_factor(place) * longest * float(np.abs(metric).sum(axis=1).max()))
+            crude = bound(math.sqrt(squared), range_factor(place) * longest * float(np.abs(metric).sum(axis=1).max()))
             if crude.contraction < CLOSE:
                 return crude
-        leverage = _range_factor(place) * (yield LargestLeverage(metric, sample))
+        leverage = range_factor(place) * (yield LargestLeverage(metric, sample))
         result = min(result, bound(math.sqrt(squared), leverage), key=lambda known: known.contraction)
         if result.contraction < LOOSE:
             break
         # rows far out but with hardly any weight hold h up and M not at all: prove it without them
-        sample = yield Within(metric, LOOSE * LOOSE / squared / _range_factor(place), sample)
+        sample = yield Within(metric, LOOSE * LOOSE / squared / range_factor(place), sample)
         hessian = None
         if sample.size == 0:
             break
@@ -162,15 +162,15 @@ def prove_nearby(theta: F64, gradient: F64, near: Nearby, place: Coordinates) ->
     if not change > 0.0:  # NaN too
         return NOTHING
     decrement = math.sqrt(max(0.0, float(gradient @ near.inverse @ gradient)) / change)
-    metric = _of_rows(near.inverse / change, place)
+    metric = metric_of(near.inverse / change, place)
     extent: float = yield Extent(near.sample)
-    crude = bound(decrement, _range_factor(place) * extent * float(np.abs(metric).sum(axis=1).max()))
+    crude = bound(decrement, range_factor(place) * extent * float(np.abs(metric).sum(axis=1).max()))
     if crude.contraction < CLOSE:
         return crude
-    return bound(decrement, _range_factor(place) * (yield LargestLeverage(metric, near.sample)))
+    return bound(decrement, range_factor(place) * (yield LargestLeverage(metric, near.sample)))
 
 
-def _of_rows(inverse: F64, place: Coordinates) -> F64:
+def metric_of(inverse: F64, place: Coordinates) -> F64:
     """The metric x'(.)x (q, q) that bounds a row's leverage in an inverse Hessian."""
     if place.contrasts == 1:
         return inverse
@@ -198,7 +198,7 @@ def _below(
         if factor is None:
             return math.inf, None
         scaled = factor @ gradient
-        return float(scaled @ scaled), _of_rows(factor.T @ factor, place)
+        return float(scaled @ scaled), metric_of(factor.T @ factor, place)
     gram = yield LowerGram(theta, class_share, sample)
     assert place.basis is not None
     kronecker = Kronecker.of(null_class_hessian(place.basis, class_share), gram, penalty.strength[:q])
@@ -207,7 +207,7 @@ def _below(
     return kronecker.squared(gradient), kronecker.weakest()
 
 
-def _range_factor(place: Coordinates) -> float:
+def range_factor(place: Coordinates) -> float:
     """(largest difference of a row's logits)^2 / |its contrasts|^2 is at most this."""
     return 1.0 if place.basis is None else 2.0
 
@@ -239,4 +239,4 @@ def _prove_by_few_rows(
     each = gradient.reshape(place.contrasts, -1)
     squared = float((each * each / diagonal).sum())
     leverage = float(((X * X) / diagonal).sum(axis=1).max())
-    return bound(math.sqrt(squared), leverage * _range_factor(place))
+    return bound(math.sqrt(squared), leverage * range_factor(place))

@@ -13,27 +13,23 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.blas import one_thread
-from berkson.certificate import DENSE_UP_TO, Bound
-from berkson.design.dense import Dense
-from berkson.penalty import Ridge
+from berkson.certificate import Bound
+from berkson.penalty import ElasticNet, Ridge
+from berkson.prepare import null_coef, prepare
 from berkson.problem import InputError, Problem, check, locate_non_finite
-from berkson.rank import Rank, examine, full_rank
+from berkson.rank import Rank
 from berkson.recession import UndecidedError
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import InMemory, NonFiniteError
-from berkson.rows.questions import NullGram
 from berkson.separation import Separation, find_separation
 from berkson.shortfall import PRECISION, shortfall
 from berkson.solvers.choose import choose
 from berkson.solvers.newton import Solution
-from berkson.solvers.run import Work, run, run_one
+from berkson.solvers.run import Work, run
 from berkson.solvers.solve import Task, judge, solve
-from berkson.standardise import location
 
 F64 = npt.NDArray[np.float64]
 
-WIDE = 2000  # columns up to which a table with fewer rows gets its aliases named
-MOMENT_CELLS = 5_000_000  # cells from which centres and scales are taken: they only condition, they change no answer
 POLISH = 1e-24  # of the null objective: where exact Newton stops when its passes cost nothing
 DOUBTFUL = 15  # iterations without a proof of existence after which a programme for separation is worth its time
 STANDARD_ERROR_GAP = 5e-13  # delta^2 / 2 at delta = 1e-6 standard errors: the aim of an unpenalised fit at tol = 1e-8
@@ -118,7 +114,7 @@ def fit(
     work = Work()
     try:
         with one_thread(problem.unknowns):
-            rows, rank = _prepare(problem, work)
+            rows, rank = prepare(problem, work)
             task = _task(problem, rows, totals, null, tol, max_iterations, start)
             stop, proof = run(solve(task), rows, work)
         verdict = _Verdict()
@@ -162,7 +158,7 @@ def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -
     work = Work()
     try:
         with one_thread(problem.unknowns):
-            rows, rank = _prepare(problem, work)
+            rows, rank = prepare(problem, work)
             task = _task(problem, rows, totals, problem.null_objective(totals), tol, 0, (coef, intercept))
             stop, proof = run(judge(task), rows, work)
         verdict = _Verdict()
@@ -184,7 +180,8 @@ class _Verdict:
 def _too_weak(task: Task, stop: Solution) -> bool:
     """Whether the penalty, if there is one, is lost in the rounding of the objective."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(0.5 * task.penalty.strength @ (stop.theta * stop.theta) < PRECISION * task.null)
+        ridge = 0.5 * float(task.penalty.strength @ (stop.theta * stop.theta))
+        return ridge + task.penalty.kinked(stop.theta) < PRECISION * task.null
 
 
 def _look_for_separation(problem: Problem, rows: InMemory) -> _Verdict:
@@ -218,15 +215,12 @@ def _task(
 ) -> Task:
     place = rows.coordinates
     n, p = rows.design.shape
-    strength = np.zeros(p + 1)
-    strength[:p] = problem.strength
-    each = strength if place.kept is None else strength[place.kept]
-    penalty = Ridge(np.tile(each / (place.scale * place.scale), place.contrasts))
+    penalty = _penalty(problem, place)
     share = totals / totals.sum()
-    cold = place.contract(_null_coef(problem, p, share)) if problem.intercept else np.zeros(place.size)
+    cold = place.contract(null_coef(problem, p, share)) if problem.intercept else np.zeros(place.size)
     theta = cold if start is None else place.from_original(*start)
-    choice = choose(n, place.columns, place.contrasts, rows.design.itemsize, penalised=problem.strength > 0.0)
-    free = problem.strength == 0.0
+    choice = choose(n, place.columns, place.contrasts, rows.design.itemsize, penalised=problem.penalised)
+    free = not problem.penalised
     target = tol * null
     if free:
         target = min(target, STANDARD_ERROR_GAP * float(totals.sum()) / n * (tol / 1e-8))
@@ -248,71 +242,16 @@ def _task(
         start is not None,
         cold,
         null if problem.offset is None else None,
+        0.0 if problem.offset is None else float(np.abs(problem.offset).max()),
     )
 
 
-def _null_coef(problem: Problem, p: int, share: F64) -> F64:
-    """Kernel coefficients of the model that knows only class frequencies, and the offset's mean."""
-    coef = np.zeros((p + 1, len(share)))
-    coef[p] = np.log(np.maximum(share, 1e-300))
-    if problem.offset is not None:
-        mean = np.average(problem.offset, axis=0, weights=problem.weight)
-        coef[p] -= np.array([0.0, mean]) if problem.n_classes == 2 else mean
-    return coef[:, 1] - coef[:, 0] if problem.n_classes == 2 else coef
-
-
-def _standardise(problem: Problem) -> InMemory:
-    """Rows whose columns are centred (where there is an intercept to take it up) and divided by their spread: of evenly
-    spaced rows where they are many, since it only conditions."""
-    design = Dense(problem.X)
-    n, p = design.shape
-    every = max(1, n * p // MOMENT_CELLS)
-    center, spread, constant = location(design, problem.weight, intercept=problem.intercept, every=every)
-    if not np.isfinite(spread).all():
-        raise NonFiniteError
-    scale = np.ones(p + 1)
-    least = 1e-300 * problem.strength  # else the ridge on the scaled column, strength / spread, would overflow
-    scale[:p] = np.where((spread > least) & ~(constant & problem.intercept), np.sqrt(spread), 1.0)
-    kept = None if problem.intercept else np.arange(p)
-    coordinates = Coordinates(center, scale if kept is None else scale[kept], kept, problem.loss.basis)
-    return InMemory(design, problem.y, problem.weight, problem.offset, problem.loss, coordinates)
-
-
-def _prepare(problem: Problem, work: Work) -> tuple[InMemory, Rank]:
-    """Rows in a solver's coordinates; without a penalty, of full rank."""
-    n, p = problem.X.shape
-    if problem.strength == 0.0 and p > max(n, WIDE):
-        raise InputError(
-            f"{n:,} rows cannot tell {p:,} columns apart, so without a penalty no coefficient has an estimate: "
-            f"set {problem.wording.penalty}, or choose fewer columns"
-        )
-    if problem.strength > 0.0 or p > DENSE_UP_TO:
-        return _standardise(problem), Rank(())
-    return _full_rank_rows(problem, _standardise(problem), work)
-
-
-def _full_rank_rows(problem: Problem, rows: InMemory, work: Work) -> tuple[InMemory, Rank]:
-    """The same rows without aliased columns.  Evenly spaced rows of full rank prove it for all."""
-    design = rows.design
-    n, p = design.shape
-    step = max(1, n * p // MOMENT_CELLS)
-    if step > 1:
-        some = replace(rows, design=design.run_of(slice(None, None, step)), y=rows.y[::step], offset=None)
-        some = replace(some, weight=None if rows.weight is None else rows.weight[::step])
-        if full_rank(run_one(NullGram(), some, work)):
-            return rows, Rank(())
-    gram = run_one(NullGram(), rows, work)
-    if full_rank(gram):
-        return rows, Rank(())
-    rank = examine(problem, gram, rows.coordinates)
-    if not rank.aliased:
-        return rows, rank
-    place = rows.coordinates
-    before = np.arange(p + 1) if place.kept is None else place.kept
-    gone = {alias.column for alias in rank.aliased}
-    stays = np.array([j not in gone for j in before])
-    place = replace(place, kept=before[stays], scale=place.scale[stays])
-    return replace(rows, coordinates=place), rank
+def _penalty(problem: Problem, place: Coordinates) -> Ridge:
+    """The problem's penalty in theta: the constants are free."""
+    each = np.append(np.ones(len(place.center)), 0.0)
+    each = np.tile((each if place.kept is None else each[place.kept]) / place.scale, place.contrasts)
+    ridge = problem.strength * each * each
+    return ElasticNet(ridge, problem.lasso * each) if problem.lasso > 0.0 else Ridge(ridge)
 
 
 def _certificate(

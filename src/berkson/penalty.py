@@ -20,13 +20,17 @@ class Ridge:
     strength: F64
 
     @cached_property
+    def has_ridge(self) -> bool:
+        return bool(self.strength.any())
+
+    @property
     def is_zero(self) -> bool:
         """Whether there is no penalty at all."""
-        return not self.strength.any()
+        return not self.has_ridge
 
     def add(self, theta: F64, at: Evaluation) -> Evaluation:
         """The objective's evaluation from that of the loss."""
-        if self.is_zero:
+        if not self.has_ridge:
             return at
         with np.errstate(over="ignore"):  # of coefficients far out: infinite, which no solver steps to
             pull = self.strength * theta
@@ -38,6 +42,10 @@ class Ridge:
         gradient = None if at.gradient is None else at.gradient + pull
         return Evaluation(at.value + half, at.margin, gradient, hessian)
 
+    def kinked(self, theta: F64) -> float:
+        """The part that is not smooth."""
+        return 0.0
+
     def split(self, theta: F64, gradient: F64) -> tuple[float, F64]:
         """(slack, excess) of the gradient at theta; without kinks it is all excess."""
         return 0.0, gradient
@@ -45,13 +53,22 @@ class Ridge:
 
 @dataclass(frozen=True)
 class ElasticNet(Ridge):
-    """The ridge, and sum_j threshold_j |theta_j|.  `add` adds the smooth part alone, the ridge."""
+    """The ridge, and sum_j threshold_j |theta_j|.  `add` adds the smooth part alone, the ridge.
+
+    Where the threshold is infinite the coefficient is zero; a ridge there only keeps matrices regular.
+    """
 
     threshold: F64
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether there is no penalty at all."""
+        return not (self.has_ridge or self.threshold.any())
+
     def kinked(self, theta: F64) -> float:
         """The part that is not smooth."""
-        return float(self.threshold @ np.abs(theta))
+        away = theta != 0.0  # at an infinite threshold it is 0, and so is its penalty
+        return float(self.threshold[away] @ np.abs(theta[away]))
 
     def split(self, theta: F64, gradient: F64) -> tuple[float, F64]:
         """(slack, excess) of the smooth part's gradient g: with h = g - excess a subgradient that the kinks balance,
@@ -61,4 +78,15 @@ class ElasticNet(Ridge):
         + the smooth part's convexity, for all u.
         """
         balanced = np.clip(gradient, -self.threshold, self.threshold)
-        return self.kinked(theta) + float(balanced @ theta), gradient - balanced
+        away = theta != 0.0
+        along = np.sign(theta[away]) * balanced[away] + self.threshold[away]  # >= 0
+        return float(along @ np.abs(theta[away])), gradient - balanced
+
+    def slope(self, theta: F64, to: F64, gradient: F64) -> float:
+        """gradient'(to - theta) and what the kinked part changes on the way, without cancellation where signs stay."""
+        step, stays = to - theta, (theta * to > 0.0) | (self.threshold == 0.0)
+        turned = np.where(stays, 0.0, np.abs(to) - np.abs(theta))
+        pull = np.where(stays, np.sign(theta), 0.0)
+        used = step != 0.0
+        smooth = (gradient + pull * np.where(used, self.threshold, 0.0))[used] @ step[used]
+        return float(smooth + self.threshold[used] @ turned[used])

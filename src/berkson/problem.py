@@ -1,8 +1,10 @@
 """What is fitted: the rows, the loss and the penalty, checked once and then frozen.
 
-    objective(coef) = sum_i weight_i loss(y_i, x_i . coef + intercept + offset_i) + strength / 2 |coef|^2
+    objective(coef) = sum_i weight_i loss(y_i, x_i . coef + intercept + offset_i)
+                      + strength / 2 |coef|^2 + lasso |coef|_1
 
-The intercept is never penalised.  `strength` is 1/C of scikit-learn; 0 is plain maximum likelihood.
+The intercept is never penalised.  With both 0 it is plain maximum likelihood; of scikit-learn's C and l1_ratio,
+strength is (1 - l1_ratio) / C and lasso is l1_ratio / C.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ class Problem:
     weight   (n,) >= 0 or None.
     offset   (n,) for two classes, (n, K) for more, or None.
     strength ridge on the coefficients, >= 0.
+    lasso    on the sum of their absolute values, >= 0.
     names    of the columns, for messages; classes and the wording of options, likewise.
     """
 
@@ -62,6 +65,11 @@ class Problem:
     names: tuple[str, ...] = field(default=())
     classes: tuple[str, ...] = field(default=())
     wording: Wording = field(default=Wording())
+    lasso: float = 0.0
+
+    @property
+    def penalised(self) -> bool:
+        return self.strength > 0.0 or self.lasso > 0.0
 
     @property
     def loss(self) -> Loss:
@@ -130,6 +138,10 @@ def check(problem: Problem) -> F64:
         raise InputError(
             f"strength is {problem.strength:g} (1/C): it must be finite and not negative; choose a larger C"
         )
+    if not 0.0 <= problem.lasso < np.inf:
+        raise InputError(f"lasso is {problem.lasso:g}: it must be finite and not negative; choose a smaller one")
+    if problem.lasso > 0.0 and problem.n_classes > 2:
+        raise InputError(f"the lasso is fitted for two classes so far, and there are {problem.n_classes}: use a ridge")
     _check_labels(problem, n)
     if problem.weight is not None:
         _check_weights(problem, problem.weight, n)

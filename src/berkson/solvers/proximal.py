@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from berkson.inverse import inverse_of
+from berkson.anchor import Anchor
+from berkson.inverse import inverse_factor
 from berkson.penalty import ElasticNet
-from berkson.rows.questions import Evaluate, Evaluation
+from berkson.rows.questions import Evaluate, Evaluation, Sample
 from berkson.solvers.newton import ARMIJO, ROUNDING
 from berkson.solvers.quadratic import quadratic_minimum
 from berkson.solvers.run import Solver
@@ -23,6 +24,7 @@ F64 = npt.NDArray[np.float64]
 
 CONTRACTS = 0.2  # of the estimated gap: what an iteration must leave, or the Hessian is computed anew
 SHORTEST = 1e-6  # part of a step
+TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,22 @@ class Model:
         """The objective."""
         return penalty.add(self.theta, self.at).value + penalty.kinked(self.theta)
 
-    def estimate(self, penalty: ElasticNet, doubt: float) -> float:
-        """The gap to second order: the slack, and half the square of the excess gradient in the inverse Hessian, times
-        `doubt`, by how much a proof knows less of the Hessian."""
+    def gap(self, penalty: ElasticNet, anchor: Anchor | None = None) -> float:
+        """To second order: the slack, and half the square of the excess gradient in the inverse of the anchor's
+        matrix, or else of the Hessian; where that is singular, the bound of size, but for the free coordinates."""
         slack, excess = penalty.split(self.theta, self.gradient(penalty))
         if not excess.any():
             return slack
-        inverse = inverse_of(self.hessian + np.diag(penalty.strength))
-        if inverse is None:
-            return math.inf
-        return slack + 0.5 * doubt * float(excess @ inverse @ excess)
+        if anchor is not None:
+            return slack + anchor.bound(self.theta, excess).estimate
+        factor = inverse_factor(self.hessian + np.diag(penalty.strength))
+        if factor is not None:
+            scaled = factor @ excess
+            return slack + 0.5 * float(scaled @ scaled)
+        held = np.isfinite(penalty.threshold) & (penalty.threshold > 0.0)
+        most = float((np.abs(excess[held]) / penalty.threshold[held]).max(initial=0.0))
+        free = excess[~held] ** 2 / np.maximum(self.hessian.diagonal()[~held], TINY)
+        return slack + most * self.value(penalty) + float(free.sum())
 
     def corrected(self, theta: F64, at: Evaluation) -> Model:
         """Moved to theta; where no Hessian came with it, the old one made to map the step to the change of gradient."""
@@ -78,9 +86,9 @@ class Progress:
     reason: str
 
 
-def loss_model(theta: F64) -> Solver[Model]:
-    """The exact model at theta."""
-    at: Evaluation = yield Evaluate(theta, 2)
+def loss_model(theta: F64, sample: Sample | None = None) -> Solver[Model]:
+    """The exact model at theta, of all rows or of a sample's scaled to them."""
+    at: Evaluation = yield Evaluate(theta, 2, sample)
     assert at.hessian is not None
     return Model(theta, at, at.hessian, True)
 
@@ -91,46 +99,54 @@ def proximal_newton(
     *,
     target: float,
     max_iterations: int,
-    doubt: float = 1.0,
+    anchor: Anchor | None = None,
+    sample: Sample | None = None,
     always_exact: bool = False,
 ) -> Solver[Progress]:
     """Minimise loss + penalty to an estimated gap of `target`, from where the model stands.
 
+    anchor       : by whose matrix the gap is estimated, in place of the Hessian's
     always_exact : every step takes the Hessian with its gradient, where that costs next to nothing.
     """
     before = math.inf
     for iteration in range(max_iterations + 1):
-        estimate = model.estimate(penalty, doubt)
-        if estimate <= target:
+        gap = model.gap(penalty, anchor)
+        if gap <= target:
             return Progress(model, iteration, "target")
-        if not model.fresh and not estimate <= CONTRACTS * before:
-            model = yield from loss_model(model.theta)
-            estimate = model.estimate(penalty, doubt)
+        if not model.fresh and not gap <= CONTRACTS * before:
+            model = yield from loss_model(model.theta, sample)
+            gap = model.gap(penalty, anchor)
+        if model.fresh and gap > CONTRACTS * before and gap <= ROUNDING * abs(model.value(penalty)):
+            return Progress(model, iteration, "stalled")
         if iteration == max_iterations:
             break
-        before = estimate
-        moved = yield from _step(model, penalty, order=2 if always_exact else 1)
+        before = gap
+        moved = yield from _step(model, penalty, 2 if always_exact else 1, sample)
         if moved is None:
             if model.fresh:
                 return Progress(model, iteration, "stalled")
-            moved = yield from loss_model(model.theta)
+            moved = yield from loss_model(model.theta, sample)
         model = moved
     return Progress(model, max_iterations, "limit")
 
 
-def _step(model: Model, penalty: ElasticNet, order: int) -> Solver[Model | None]:
-    """To the minimum of the quadratic model, or as far towards it as the objective falls; None where it does not."""
-    theta, gradient = model.theta, model.gradient(penalty)
+def minimum_of_model(model: Model, penalty: ElasticNet) -> F64:
+    """Where the quadratic model plus the penalty is least."""
     hessian = model.hessian + np.diag(penalty.strength)
-    to = quadratic_minimum(hessian, gradient - hessian @ theta, penalty.threshold, theta)
-    step, value = to - theta, model.value(penalty)
-    predicted = float(gradient @ step) + penalty.kinked(to) - penalty.kinked(theta)
+    return quadratic_minimum(hessian, model.gradient(penalty) - hessian @ model.theta, penalty.threshold, model.theta)
+
+
+def _step(model: Model, penalty: ElasticNet, order: int, sample: Sample | None) -> Solver[Model | None]:
+    """To the minimum of the quadratic model, or as far towards it as the objective falls; None where it does not."""
+    theta, to, value = model.theta, minimum_of_model(model, penalty), model.value(penalty)
+    step = to - theta
+    predicted = penalty.slope(theta, to, model.gradient(penalty))
     if not predicted < 0.0:
         return None
     length = 1.0
     while True:
         trial = to if length == 1.0 else theta + length * step
-        moved = model.corrected(trial, (yield Evaluate(trial, order)))
+        moved = model.corrected(trial, (yield Evaluate(trial, order, sample)))
         if moved.value(penalty) <= value + ARMIJO * length * predicted + ROUNDING * abs(value):
             return moved
         length *= 0.5

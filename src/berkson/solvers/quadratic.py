@@ -26,12 +26,13 @@ LARGE = 1e9  # a solution so many times larger than curvature and gradient sugge
 
 
 def quadratic_minimum(hessian: F64, linear: F64, threshold: F64, start: F64) -> F64:
-    """The minimiser (d,); `threshold` >= 0 (0: the coordinate is free), `start` close to it if possible.
+    """The minimiser (d,); `threshold` >= 0 (0: the coordinate is free, inf: it is zero), `start` close if possible.
 
     hessian (d, d) positive semi-definite.  Where it is flat, so that there are many minimisers, one of them.
     """
     x, free, share = start.copy(), threshold == 0.0, SHARE
     active, sign = (x != 0.0) | free, np.sign(x)
+    rounding = SOLVED * (float(np.abs(linear).max()) + float(threshold[np.isfinite(threshold)].max(initial=0.0)))
     for _ in range(SYSTEMS * (len(x) + 2)):
         length = _solve_active(hessian, linear, threshold, x, active, sign)
         if length < SETTLED:
@@ -41,7 +42,7 @@ def quadratic_minimum(hessian: F64, linear: F64, threshold: F64, start: F64) -> 
         gradient = hessian @ x + linear
         asks = np.where(active, 0.0, np.abs(gradient) - threshold)
         most = float(asks.max())
-        if most <= SOLVED * (float(np.abs(linear).max()) + float(threshold.max())):
+        if most <= rounding:
             break
         enter = asks >= share * most
         active |= enter

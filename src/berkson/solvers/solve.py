@@ -9,14 +9,15 @@ import numpy.typing as npt
 
 from berkson.certificate import DENSE_UP_TO, Bound, prove
 from berkson.inverse import Diagonal
-from berkson.penalty import Ridge
+from berkson.penalty import ElasticNet, Ridge
 from berkson.rows.coordinates import Coordinates
-from berkson.rows.questions import Evaluate
+from berkson.rows.questions import Evaluate, Evaluation
 from berkson.solvers import choose
 from berkson.solvers.choose import CONJUGATE, LARGEST_HESSIAN, NEWTON, Choice
 from berkson.solvers.conjugate import conjugate
 from berkson.solvers.newton import Solution, newton
 from berkson.solvers.quasi import Preconditioner
+from berkson.solvers.regularised import Course, from_cold
 from berkson.solvers.run import Solver
 from berkson.solvers.sampled import null_preconditioner, sampled
 
@@ -28,7 +29,7 @@ class Task:
     """A problem in a solver's terms."""
 
     theta: F64
-    penalty: Ridge
+    penalty: Ridge  # with kinks: an ElasticNet
     place: Coordinates
     choice: Choice
     n_rows: int
@@ -43,6 +44,7 @@ class Task:
     warm: bool  # theta comes from the caller
     cold: F64  # where to begin otherwise
     cold_value: float | None  # the objective there, where it is known without a pass
+    offset: float  # the largest
     spent: int = 0  # iterations of an earlier, interrupted run
 
     def resumed(self, stop: Solution, max_iterations: int, aim: float, *, watch_separation: bool | None = None) -> Task:
@@ -62,12 +64,14 @@ class Task:
 def solve(task: Task) -> Solver[tuple[Solution, Bound]]:
     """Run the chosen solver, tightening its aim until the proof reaches the target or nothing more is to be had."""
     if task.warm:  # a start that is worse than none is not used
-        warm = task.penalty.add(task.theta, (yield Evaluate(task.theta, 0)))
+        warm = _objective(task.penalty, task.theta, (yield Evaluate(task.theta, 0)))
         cold_value = task.cold_value
         if cold_value is None:
-            cold_value = task.penalty.add(task.cold, (yield Evaluate(task.cold, 0))).value
+            cold_value = _objective(task.penalty, task.cold, (yield Evaluate(task.cold, 0))).value
         if not warm.value < cold_value:
             task = replace(task, theta=task.cold, warm=False)
+    if isinstance(task.penalty, ElasticNet):
+        return (yield from _kinked(task, task.penalty))
     stop, proof = yield from _once(task)
     spent, aim = stop.iterations, task.aim
     while proof.gap > task.target and stop.reason == "target" and aim > 1e-8 * task.aim and spent < task.max_iterations:
@@ -79,10 +83,26 @@ def solve(task: Task) -> Solver[tuple[Solution, Bound]]:
 
 def judge(task: Task) -> Solver[tuple[Solution, Bound]]:
     """Prove what can be proved where the task starts, without a step."""
-    at = task.penalty.add(task.theta, (yield Evaluate(task.theta, 1)))
+    at = _objective(task.penalty, task.theta, (yield Evaluate(task.theta, 1)))
     assert at.gradient is not None
     proof = yield from prove(task.theta, at.gradient, task.penalty, task.place, task.class_share)
     return Solution(task.theta, at, 0, "judged"), proof
+
+
+def _objective(penalty: Ridge, theta: F64, at: Evaluation) -> Evaluation:
+    """Of the loss's evaluation: the objective's value, and its derivatives where it is smooth."""
+    smooth = penalty.add(theta, at)
+    return smooth._replace(value=smooth.value + penalty.kinked(theta))
+
+
+def _kinked(task: Task, penalty: ElasticNet) -> Solver[tuple[Solution, Bound]]:
+    """Proximal Newton, with its own tightening."""
+    weight = task.total_weight * task.class_share
+    course = Course(task.place, weight, task.n_rows, task.offset, task.target, task.aim, task.max_iterations)
+    model, point = yield from from_cold(task.theta, penalty, course, 0 if task.warm else task.choice.sample)
+    return Solution(
+        point.theta, _objective(penalty, point.theta, model.at), point.iterations, point.reason
+    ), point.proof
 
 
 def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
@@ -114,7 +134,7 @@ def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
                 watch_separation=watch,
                 start_value=None if task.warm else task.cold_value,
                 warm=task.warm,
-                exact_hessian=task.choice.exact_hessian,
+                exact_hessians=task.choice.exact_hessians,
             )
     if proof is None:
         assert stop.at.gradient is not None

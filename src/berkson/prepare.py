@@ -1,0 +1,87 @@
+"""The rows of a problem in a solver's coordinates, and where a solver begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.certificate import DENSE_UP_TO
+from berkson.design.dense import Dense
+from berkson.problem import InputError, Problem
+from berkson.rank import Rank, examine, full_rank
+from berkson.rows.coordinates import Coordinates
+from berkson.rows.memory import InMemory, NonFiniteError
+from berkson.rows.questions import NullGram
+from berkson.solvers.run import Work, run_one
+from berkson.standardise import location
+
+F64 = npt.NDArray[np.float64]
+
+WIDE = 2000  # columns up to which a table with fewer rows gets its aliases named
+MOMENT_CELLS = 5_000_000  # cells from which centres and scales are taken: they only condition, they change no answer
+
+
+def null_coef(problem: Problem, p: int, share: F64) -> F64:
+    """Kernel coefficients of the model that knows only class frequencies, and the offset's mean."""
+    coef = np.zeros((p + 1, len(share)))
+    coef[p] = np.log(np.maximum(share, 1e-300))
+    if problem.offset is not None:
+        mean = np.average(problem.offset, axis=0, weights=problem.weight)
+        coef[p] -= np.array([0.0, mean]) if problem.n_classes == 2 else mean
+    return coef[:, 1] - coef[:, 0] if problem.n_classes == 2 else coef
+
+
+def standardised(problem: Problem) -> InMemory:
+    """Rows whose columns are centred (where there is an intercept to take it up) and divided by their spread: of evenly
+    spaced rows where they are many, since it only conditions."""
+    design = Dense(problem.X)
+    n, p = design.shape
+    every = max(1, n * p // MOMENT_CELLS)
+    center, spread, constant = location(design, problem.weight, intercept=problem.intercept, every=every)
+    if not np.isfinite(spread).all():
+        raise NonFiniteError
+    scale = np.ones(p + 1)
+    least = 1e-300 * problem.strength  # else the ridge on the scaled column, strength / spread, would overflow
+    scale[:p] = np.where((spread > least) & ~(constant & problem.intercept), np.sqrt(spread), 1.0)
+    kept = None if problem.intercept else np.arange(p)
+    coordinates = Coordinates(center, scale if kept is None else scale[kept], kept, problem.loss.basis)
+    return InMemory(design, problem.y, problem.weight, problem.offset, problem.loss, coordinates)
+
+
+def prepare(problem: Problem, work: Work) -> tuple[InMemory, Rank]:
+    """Rows in a solver's coordinates; without a penalty, of full rank."""
+    n, p = problem.X.shape
+    if not problem.penalised and p > max(n, WIDE):
+        raise InputError(
+            f"{n:,} rows cannot tell {p:,} columns apart, so without a penalty no coefficient has an estimate: "
+            f"set {problem.wording.penalty}, or choose fewer columns"
+        )
+    if problem.penalised or p > DENSE_UP_TO:
+        return standardised(problem), Rank(())
+    return _full_rank_rows(problem, standardised(problem), work)
+
+
+def _full_rank_rows(problem: Problem, rows: InMemory, work: Work) -> tuple[InMemory, Rank]:
+    """The same rows without aliased columns.  Evenly spaced rows of full rank prove it for all."""
+    design = rows.design
+    n, p = design.shape
+    step = max(1, n * p // MOMENT_CELLS)
+    if step > 1:
+        some = replace(rows, design=design.run_of(slice(None, None, step)), y=rows.y[::step], offset=None)
+        some = replace(some, weight=None if rows.weight is None else rows.weight[::step])
+        if full_rank(run_one(NullGram(), some, work)):
+            return rows, Rank(())
+    gram = run_one(NullGram(), rows, work)
+    if full_rank(gram):
+        return rows, Rank(())
+    rank = examine(problem, gram, rows.coordinates)
+    if not rank.aliased:
+        return rows, rank
+    place = rows.coordinates
+    before = np.arange(p + 1) if place.kept is None else place.kept
+    gone = {alias.column for alias in rank.aliased}
+    stays = np.array([j not in gone for j in before])
+    place = replace(place, kept=before[stays], scale=place.scale[stays])
+    return replace(rows, coordinates=place), rank

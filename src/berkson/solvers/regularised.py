@@ -1,0 +1,158 @@
+"""Fits under penalties with kinks, one or many in turn: proximal Newton, its proof, tightened until that is enough."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.anchor import Anchor, Extents, anchor_at, bound_by_size
+from berkson.certificate import DENSE_UP_TO, NOTHING, Bound, prove
+from berkson.penalty import ElasticNet
+from berkson.rows.coordinates import Coordinates
+from berkson.rows.questions import Draw, Evaluate, Extent, Sample
+from berkson.solvers.proximal import Model, loss_model, proximal_newton
+from berkson.solvers.run import Solver
+
+F64 = npt.NDArray[np.float64]
+
+SMALL = 2e7  # multiplications of a Hessian that are not worth saving
+ROWS_PER_UNKNOWN = 50  # of a sample that proves, where the rows are four times as many
+TIGHTER, TRIES = 0.1, 4  # of the aim, where the proof falls short of the target
+KEEPS = 0.7  # of an anchor's matrix: below it a new one is worth its price
+LOOSE = 0.2  # of the squared error that a sample's optimum has anyway, per unknown: how far it is computed
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What all fits of a sequence have in common: coordinates, weights of classes, how many rows, how far an offset
+    reaches, the gap to prove, the estimated gap to stop at first, iterations for each."""
+
+    place: Coordinates
+    class_weight: F64
+    n_rows: int
+    offset: float
+    target: float
+    aim: float
+    max_iterations: int
+
+    @property
+    def share(self) -> F64:
+        share: F64 = self.class_weight / self.class_weight.sum()
+        return share
+
+    @property
+    def cheap_hessian(self) -> bool:
+        return self.n_rows * float(self.place.size) ** 2 <= SMALL
+
+    @property
+    def by_sample(self) -> bool:
+        """Whether a sample of the rows is enough to prove a fit."""
+        return not self.cheap_hessian and self.n_rows >= 4 * ROWS_PER_UNKNOWN * self.place.size
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The fit of one penalty: theta, the loss there and the whole objective, the proof, steps taken, and why it stopped
+    ('target', 'limit', 'stalled')."""
+
+    theta: F64
+    loss: float
+    objective: float
+    proof: Bound
+    iterations: int
+    reason: str
+
+
+class Witness:
+    """Rows whose curvature proves (`sample`; None: all), and the anchor last made of them."""
+
+    def __init__(self, sample: Sample | None) -> None:
+        self.sample = sample
+        self.anchor: Anchor | None = None
+        self._strength: F64 | None = None
+
+    def renew(self, theta: F64, penalty: ElasticNet, place: Coordinates) -> Solver[None]:
+        """An anchor at theta, where the last one is too far or of another ridge."""
+        same = self._strength is not None and np.array_equal(self._strength, penalty.strength)
+        if self.sample is not None and not (same and self.anchor is not None and self.anchor.keeps(theta) >= KEEPS):
+            self.anchor = yield from anchor_at(theta, penalty, place, self.sample)
+            self._strength = penalty.strength
+
+
+def witness(course: Course) -> Solver[Witness]:
+    """A sample where that is enough, else all rows."""
+    if not course.by_sample:
+        return Witness(None)
+    return Witness((yield Draw(ROWS_PER_UNKNOWN * course.place.size, course.share)))
+
+
+def advance(model: Model, penalty: ElasticNet, course: Course, seen: Witness) -> Solver[tuple[Model, Point]]:
+    """The fit of a penalty from a model nearby; the model there."""
+    spent, aim, proof = 0, course.aim, NOTHING
+    for _ in range(TRIES):
+        progress = yield from proximal_newton(
+            model,
+            penalty,
+            target=aim,
+            max_iterations=course.max_iterations - spent,
+            anchor=seen.anchor,
+            always_exact=course.cheap_hessian,
+        )
+        model = progress.model
+        spent += progress.iterations
+        proof = yield from _prove(model, penalty, course, seen)
+        if proof.gap <= course.target or progress.reason != "target" or spent >= course.max_iterations:
+            break
+        aim *= TIGHTER if math.isinf(proof.gap) else min(TIGHTER, 0.5 * course.target / proof.gap)
+    point = Point(model.theta, model.at.value, model.value(penalty), proof, spent, progress.reason)
+    return model, point
+
+
+def _prove(model: Model, penalty: ElasticNet, course: Course, seen: Witness) -> Solver[Bound]:
+    """By the anchor, where that is enough; else by the sample or all rows, here; else by size."""
+    theta, gradient = model.theta, model.gradient(penalty)
+    if seen.anchor is not None:
+        slack, excess = penalty.split(theta, gradient)
+        proof = seen.anchor.bound(theta, excess).loosened(slack)
+        if proof.gap <= course.target:
+            return proof
+    proof = NOTHING
+    if course.place.columns <= DENSE_UP_TO or penalty.strength.all():
+        exact = model.hessian + np.diag(penalty.strength) if model.fresh else None
+        proof = yield from prove(
+            theta,
+            gradient,
+            penalty,
+            course.place,
+            course.share,
+            hessian=exact,
+            sample=None if model.fresh else seen.sample,
+        )
+    if proof.gap <= course.target or course.place.contrasts > 1:
+        return proof
+    place = course.place
+    constant = place.kept is None or int(place.kept[-1]) == len(place.center)
+    extents = Extents(course.class_weight, math.sqrt((yield Extent())), course.offset, constant)
+    by_size = bound_by_size(theta, gradient, penalty, model.value(penalty), extents)
+    return min(proof, by_size, key=lambda known: known.gap)
+
+
+def from_cold(theta: F64, penalty: ElasticNet, course: Course, sample_size: int) -> Solver[tuple[Model, Point]]:
+    """The fit of one penalty from the null model, by way of the optimum of a sample (size 0: without)."""
+    if sample_size == 0:
+        model = yield from loss_model(theta)
+        return (yield from advance(model, penalty, course, Witness(None)))
+    sample: Sample = yield Draw(sample_size, course.share)
+    model = yield from loss_model(theta, sample)
+    loose = LOOSE * course.place.size * course.n_rows / max(1, sample.size)
+    near = yield from proximal_newton(
+        model, penalty, target=loose, max_iterations=course.max_iterations, sample=sample, always_exact=True
+    )
+    seen = Witness(sample)
+    yield from seen.renew(near.model.theta, penalty, course.place)
+    at = yield Evaluate(near.model.theta, 1)
+    model = Model(near.model.theta, at, near.model.hessian, False)
+    return (yield from advance(model, penalty, course, seen))
