@@ -11,6 +11,7 @@ from berkson.rows.memory import threads_for
 F64 = npt.NDArray[np.float64]
 
 FEW_ROWS = 64  # evenly spaced rows that show a column's bulk
+MODAL_FROM, MODAL_TO = 28, 4000  # columns for which Hessians are formed that skip cells without a deviation
 OUTLYING = 1e4  # times the lower quartile of deviations that a range has to reach before the bulk decides
 
 
@@ -21,7 +22,9 @@ def location(
 
     The mean and the variance of every `every`-th row (without an intercept to take the centre up: 0 and the mean
     square); of a column whose range a few far values decide, the median and the typical deviation in about `few` rows.
-    Counted from the mean of such a column, the other values would be one and the same number.
+    Counted from the mean of such a column, the other values would be one and the same number.  Where most of those
+    rows share one value (a rare level's 0), the centre is that value, since what does not deviate need not be computed
+    with; no median is further from the mean than the spread, so conditions hardly suffer.
     """
     seen = None if weight is None else weight[::every]
     if every > 1 and seen is not None and not seen.any():
@@ -34,12 +37,21 @@ def location(
     with np.errstate(invalid="ignore"):  # a column of infinities is refused later, by name
         middle = np.partition(rows, len(rows) // 2, axis=0)[len(rows) // 2] if intercept else center
         deviations = np.abs(rows - middle)
+        if intercept and MODAL_FROM <= len(mean) <= MODAL_TO:
+            shared = 2 * np.count_nonzero(deviations, axis=0) < len(rows)
+            center = np.where(shared & ((middle - mean) ** 2 <= variance), middle, mean)
         if ((deviations > 0.0) & (OUTLYING * deviations < extent)).any():  # hardly ever: the rest is not for nothing
             near, typical = _quartiles(deviations)
             far = np.flatnonzero((near > 0) & (extent > OUTLYING * near) & np.isfinite(spread))
             center, spread = center.copy(), spread.copy()
             center[far], spread[far] = middle[far], (1.5 * typical[far]) ** 2  # as of a normal column
     return center, spread, ~(high > low)
+
+
+def filled(design: Dense, center: F64, few: int = FEW_ROWS) -> float:
+    """The share of cells off their column's centre, in about `few` rows; the constant's are."""
+    rows = design.evenly_spaced(few)
+    return (np.count_nonzero(rows != center) + len(rows)) / (rows.size + len(rows))
 
 
 def _quartiles(deviations: F64) -> tuple[F64, F64]:

@@ -7,6 +7,8 @@ BANDWIDTH or computes at RATE, whichever is slower; a Hessian adds its multiplic
     Newton   = ITERATIONS (pass + n (p K')^2 / RATE + 3 (p K')^3 / RATE)          K' = 1 for two classes, else K - 1
     conjugate = PRODUCTS passes                                                   softmax: its null model preconditions
     sampled  = 5 m / n Newton passes on m rows, then 4.5 passes of all rows        m = max(n / 16, 50 p K')
+
+Where most cells lie at their column's centre, k of p do not and p^2 becomes the cost of skipping the others, if less.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ NEWTON, CONJUGATE = "newton", "conjugate gradient"
 SAMPLED, SAMPLED_QUASI = "sampled newton", "sampled quasi-newton"
 LARGEST_HESSIAN = 4000  # unknowns: 128 MB, and a factorisation of a second
 SAMPLE_SHARE, ROWS_PER_UNKNOWN = 16, 50
-FIRM, WORTH = 100, 5  # rows an unknown from which a sample's Hessian serves as well; passes that the exact one saves
+FIRM = 100  # rows an unknown from which a sample's Hessian serves as well as one of all rows
+WORTH = (5, 3)  # passes that the first such Hessian saves, at the sample's optimum, and another a step later
 SMALL = 2e7  # multiplications of a Hessian that are not worth saving
 
 
@@ -33,17 +36,20 @@ class Choice:
     why: str
     sample: int = 0
     polish: bool = False  # passes cost nothing: go on to rounding
-    exact_hessian: bool = False  # one of all rows, from the sample's optimum on: worth the passes that it saves
+    exact_hessians: int = 0  # of all rows, from the sample's optimum on: each is worth the passes that it saves
 
 
-def choose(n: int, p: int, contrasts: int, itemsize: int, *, penalised: bool = True) -> Choice:
+def choose(n: int, p: int, contrasts: int, itemsize: int, *, penalised: bool = True, filled: float = 1.0) -> Choice:
     """The cheapest solver for n rows, p columns (constant included) and K - 1 contrasts.
 
+    filled : the share of cells, the constant's included, that differ from their column's centre
     Without a penalty the data may be separated, and conjugate gradients are slow to tell: Hessians, where they fit.
     """
     d = p * contrasts
     outputs = 1 if contrasts == 1 else contrasts + 1
-    hessian = n * float(p) ** 2 * outputs * (outputs + 1) / 2
+    cells = filled * p
+    in_pairs = 16 * (2 * cells**2 + 4 * cells + p / 2 + 40)
+    hessian = n * min(float(p) ** 2, in_pairs) * outputs * (outputs + 1) / 2
     if d > LARGEST_HESSIAN:
         return Choice(
             CONJUGATE,
@@ -77,5 +83,5 @@ def choose(n: int, p: int, contrasts: int, itemsize: int, *, penalised: bool = T
         name,
         f"predicted {sampled:.2g} s with the Hessian of {m:,} of {n:,} rows, against {full:.2g} s with exact Hessians",
         m,
-        exact_hessian=contrasts == 1 and m < FIRM * d and hessian / RATE <= WORTH * one_pass,
+        exact_hessians=sum(hessian / RATE <= w * one_pass for w in WORTH) if contrasts == 1 and m < FIRM * d else 0,
     )

@@ -18,7 +18,7 @@ from berkson.inverse import Dense, Kronecker, null_class_hessian
 from berkson.penalty import Ridge
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import Draw, Evaluate, Evaluation, NullGram, Sample
-from berkson.solvers.newton import Solution, newton, newton_step
+from berkson.solvers.newton import ARMIJO, Solution, newton, newton_step
 from berkson.solvers.quasi import quasi_newton
 from berkson.solvers.run import Solver
 
@@ -42,12 +42,13 @@ def sampled(
     watch_separation: bool,
     start_value: float | None = None,
     warm: bool = False,
-    exact_hessian: bool = False,
+    exact_hessians: int = 0,
 ) -> Solver[tuple[Solution, Bound | None]]:
     """Minimise to a proved gap of `target` where the sample can prove it; the bound it proved, if any.
 
     A sample whose optimum is clearly worse for all rows than theta, whose objective is `start_value`, is not used.
-    With `exact_hessian` the Hessian of all rows, at the sample's optimum, preconditions in place of the sample's.
+    With `exact_hessians` that many of all rows, the first at the sample's optimum, each for a Newton step; the last
+    preconditions in place of the sample's.
     A `warm` theta that is already nearer the optimum than the sample's own would be is kept.
     """
     sample: Sample = yield Draw(sample_size, class_share)
@@ -70,16 +71,18 @@ def sampled(
         assert start.at.hessian is not None
         assert start.at.gradient is not None
         fitted = start.theta + newton_step(start.at.hessian, start.at.gradient)[0]
-        known = penalty.add(fitted, (yield Evaluate(fitted, 2 if exact_hessian else 1)))
+        known = penalty.add(fitted, (yield Evaluate(fitted, 2 if exact_hessians else 1)))
         if start_value is None:
             start_value = penalty.add(theta, (yield Evaluate(theta, 0))).value
         if not known.value < start_value + HOPELESS * loose:
             return (yield from _exact(theta, penalty, target, max_iterations, watch_separation, 0)), None
-        if known.hessian is None:
-            preconditioner, near = _inverse(start.theta, start.at.hessian, sample)
-        else:
-            preconditioner, near = Dense.of(known.hessian), None
         theta = fitted
+        if exact_hessians:
+            theta, known, iterations = yield from _newton_steps(theta, known, penalty, exact_hessians - 1, aim)
+            assert known.hessian is not None
+            preconditioner, near = Dense.of(known.hessian), None
+        else:
+            preconditioner, near = _inverse(start.theta, start.at.hessian, sample)
     while True:
         left = max_iterations - iterations
         stop = yield from quasi_newton(
@@ -106,6 +109,23 @@ def sampled(
         at = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
         assert at.hessian is not None
         preconditioner, near = _inverse(theta, at.hessian, sample)
+
+
+def _newton_steps(
+    theta: F64, at: Evaluation, penalty: Ridge, most: int, aim: float
+) -> Solver[tuple[F64, Evaluation, int]]:
+    """At most so many exact Newton steps that do decrease, to an estimated gap of `aim`: where, and how many."""
+    for taken in range(most):
+        assert at.hessian is not None
+        assert at.gradient is not None
+        step, decrease = newton_step(at.hessian, at.gradient)
+        if decrease <= 2.0 * aim:
+            return theta, at, taken
+        there = penalty.add(theta + step, (yield Evaluate(theta + step, 2)))
+        if not there.value <= at.value - ARMIJO * decrease:
+            return theta, at, taken
+        theta, at = theta + step, there
+    return theta, at, most
 
 
 def _inverse(theta: F64, hessian: F64, sample: Sample) -> tuple[Dense, Nearby | None]:

@@ -118,7 +118,7 @@ public:
         pass.stride = pass.width / lanes % 2 ? pass.width : pass.width + lanes;  // an odd number of cache lines: rows spread over all sets
         // Half a first-level cache; more where tiles must be worth loading and storing their sums
         const ptrdiff_t fitting = 24 * 1024 / ptrdiff_t(sizeof(double)) / (pass.stride + 2 * pass.padded_models);
-        const ptrdiff_t block = larger(order >= 2 ? 48 : 16, smaller(256, fitting / lanes * lanes));
+        const ptrdiff_t block = larger(order >= 2 ? 48 : 16, smaller(most_rows, fitting / lanes * lanes));
         pass.block = smaller(block, round_up(larger(pass.n, 1), lanes));
         center_.assign(size_t(pass.width), 0.0);
         Array given(center, "center");

@@ -37,6 +37,7 @@ struct Pass {
     ptrdiff_t sums = 0, minima = 0;     // a partial answer: so many sums, then so many minima
 };
 
+constexpr ptrdiff_t most_rows = 256;  // in a block
 constexpr ptrdiff_t lanes = 8;  // blocks are padded to whole vectors of the widest instruction set
 
 constexpr ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t unit) { return (n + unit - 1) / unit * unit; }

@@ -33,14 +33,14 @@ static void load_weight(const Pass& pass, ptrdiff_t m, ptrdiff_t start, ptrdiff_
 // out += sum_i weight[i] x_i x_i' (no weight: 1), its upper triangle; `sparse`: from the cells that at.scaled lists, which
 // the other way overwrites.
 static void add_squares(const Pass& pass, ptrdiff_t rows, const double* weight, bool sparse, Workspace& at, double* out) {
-    if (sparse) return add_pairs(pass, rows, weight, at.scaled, out);
+    if (sparse) return add_pairs(pass, rows, weight, at.block, at.scaled, out);
     if (weight) scale_rows(pass, rows, weight, at.block, at.scaled);
     add_gram(pass, rows, weight ? at.scaled : at.block, at.block, out);
 }
 
 // Whether `add_squares` is to be told that cells are few.
 static bool list_squares(const Pass& pass, ptrdiff_t rows, Workspace& at) {
-    return list_block(pass, rows, double(pass.q * pass.width) / (2 * W), at.block, at.scaled);
+    return list_cells(pass, rows, double(pass.q * pass.width) / (2 * W), at.block, at.scaled);
 }
 
 // W columns of a block: weighted sums of x and x^2, minima of x and of -x.  A nan is seen in the sum of squares.
@@ -175,8 +175,8 @@ static void gram(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scrat
 static void quadratic_form(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double*) {
     Workspace at(pass, scratch);
     for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
-        if (pass.finite_metric && list_block(pass, rows, double(pass.q * pass.width) / W, at.block, at.scaled))
-            return sum_pairs(pass, count, at.scaled, pass.out + start);
+        if (pass.finite_metric && list_cells(pass, rows, double(pass.q * pass.width) / W, at.block, at.scaled))
+            return sum_pairs(pass, count, at.block, at.scaled, pass.out + start);
         memset(at.scaled, 0, size_t(rows * pass.stride) * sizeof(double));
         add_product(rows, pass.width / W, pass.q, at.block, pass.stride, 1, pass.metric, pass.width, at.scaled, pass.stride);
         for (ptrdiff_t i = 0; i < rows; i += W) {

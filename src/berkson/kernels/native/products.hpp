@@ -6,6 +6,8 @@ constexpr int tile_rows = 8, tile_vectors = 3;  // 24 sums and 3 operands of 32 
 constexpr int tile_rows = 4, tile_vectors = 3;  // 12 sums and 3 operands of 16 registers
 #endif
 
+constexpr ptrdiff_t together = 3;  // rows of a Gram matrix that pairs of cells are added to at once
+
 // out[r, :] += sum_t a[r, t] b[t, :] for R rows and V vectors of columns; a has any strides.
 template <int R, int V>
 INLINE void tile(ptrdiff_t terms, const double* a, ptrdiff_t a_row, ptrdiff_t a_term, const double* b, ptrdiff_t b_stride, double* out,
@@ -66,15 +68,12 @@ static void scale_rows(const Pass& pass, ptrdiff_t rows, const double* weight, c
 
 // --- rows of which few cells are not zero ------------------------------------------------------------------------------
 
-// The cells of a row that are not zero, in a row of work space: values in its first half, columns in its second.
+// The columns in which a row is not zero, in a row of work space.
 struct Cells {
-    double* value;
-    int32_t* column;
-    int32_t& count;
-    static constexpr ptrdiff_t together = 3;  // rows of a Gram matrix that are added to at once; lists are padded for it
-    static ptrdiff_t most(const Pass& pass) { return pass.stride / 2 - lanes; }
-    Cells(const Pass& pass, double* lists, ptrdiff_t i)
-        : value(lists + i * pass.stride), column(reinterpret_cast<int32_t*>(value + pass.stride / 2) + 1), count(column[-1]) {}
+    const double* x;
+    int32_t *column, &count;
+    Cells(const Pass& pass, const double* block, double* lists, ptrdiff_t i)
+        : x(block + i * pass.stride), column(reinterpret_cast<int32_t*>(lists + i * pass.stride) + 1), count(column[-1]) {}
 };
 
 // What a row of k cells costs in pairs, their search included, in vector operations of a product of whole rows: measured at
@@ -87,31 +86,28 @@ INLINE ptrdiff_t count_cells(const Pass& pass, const double* x) {
     return count;
 }
 
-// Lists a row's cells; false where they are too many.
-static bool list_cells(const Pass& pass, const double* x, Cells row) {
-    ptrdiff_t count = 0;
-    for (ptrdiff_t from = 0; from < pass.width; from += 64) {
-        uint64_t seen = 0;
-        for (ptrdiff_t j = from; j < smaller(from + 64, pass.width); j += W) seen |= uint64_t(not_zero(load(x + j))) << (j - from);
-        const ptrdiff_t more = __builtin_popcountll(seen);
-        if (count + more > Cells::most(pass)) return false;
-        double* value = row.value + count;
-        int32_t* column = row.column + count;
-        for (; seen; value += 4, column += 4)  // four at a time, for branches that can be foretold; those past the last are overwritten
-            for (ptrdiff_t u = 0; u < 4; u++, seen &= seen - 1) {
-                const ptrdiff_t j = from + __builtin_ctzll(seen | uint64_t(1) << 63);
-                value[u] = x[j];
-                column[u] = int32_t(j);
-            }
-        count += more;
+// Puts the numbers of the cells that are not zero into `to`, with room for 16 more, and returns how many they are.
+#if W == 8
+INLINE ptrdiff_t find_cells(ptrdiff_t width, const double* x, int32_t* to) {
+    int32_t* const first = to;
+    __m512i number = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (ptrdiff_t j = 0; j < width; j += 16, number = _mm512_add_epi32(number, _mm512_set1_epi32(16))) {
+        const unsigned seen = not_zero(load(x + j)) | (j + 8 < width ? not_zero(load(x + j + 8)) << 8 : 0);
+        _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(__mmask16(seen), number));
+        to += __builtin_popcount(seen);
     }
-    store(row.value + count, vd{});
-    for (ptrdiff_t t = count; t < count + Cells::together - 1; t++) row.column[t] = 0;
-    row.count = int32_t(count);
-    return true;
+    return to - first;
 }
+#else
+INLINE ptrdiff_t find_cells(ptrdiff_t width, const double* x, int32_t* to) {
+    int32_t* const first = to;
+    for (ptrdiff_t j = 0; j < width; j += W)
+        for (unsigned seen = not_zero(load(x + j)); seen; seen &= seen - 1) *to++ = int32_t(j) + __builtin_ctz(seen);
+    return to - first;
+}
+#endif
 
-// Not zero where one of `count` numbers, padded with zeros to whole vectors, is infinite or nan.
+// Not zero where one of some numbers, a whole number of vectors, is infinite or nan.
 INLINE vl not_finite(const double* x, ptrdiff_t count) {
     vl odd = {};
     for (ptrdiff_t i = 0; i < count; i += W) odd |= (vl)(load(x + i) - load(x + i));
@@ -119,57 +115,71 @@ INLINE vl not_finite(const double* x, ptrdiff_t count) {
 }
 
 // Whether pairs of cells that are not zero cost clearly less than products of whole rows, which cost `dense` each; if so,
-// `lists` holds them.  A few rows are looked at first.  Not where a number is infinite or nan: it counts against zeros too.
-static bool list_block(const Pass& pass, ptrdiff_t rows, double dense, const double* block, double* lists) {
+// `lists` holds the cells.  A few rows are looked at first.  Not where a number is infinite or nan: it counts against zeros.
+static bool list_cells(const Pass& pass, ptrdiff_t rows, double dense, const double* block, double* lists) {
     if (cost_in_pairs(pass, 1) > dense) return false;
     double cost = 0.0;
     for (ptrdiff_t i = 0; i < 4; i++) cost += cost_in_pairs(pass, count_cells(pass, block + rows * i / 4 * pass.stride));
     if (cost > 4.0 * dense) return false;
     cost = 0.0;
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        Cells row(pass, lists, i);
-        if (!list_cells(pass, block + i * pass.stride, row)) return false;
-        cost += cost_in_pairs(pass, row.count);
-    }
     vl odd = {};
-    for (ptrdiff_t i = 0; i < rows; i++) {  // not above: single numbers just stored are slow to load as a vector
-        const Cells row(pass, lists, i);
-        odd |= not_finite(row.value, row.count);
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const Cells row(pass, block, lists, i);
+        row.count = int32_t(find_cells(pass.width, row.x, row.column));
+        memset(row.column + row.count, 0, (together - 1) * sizeof(int32_t));
+        odd |= not_finite(row.x, pass.width);
+        cost += cost_in_pairs(pass, row.count);
     }
     return !any(odd) && cost <= 1.5 * dense * double(rows);  // the search is paid for by now
 }
 
+// Calls f with each row's cells, rows of as many cells one after the other, for loops whose length can be foretold.
+template <class F>
+INLINE void for_cells(const Pass& pass, ptrdiff_t rows, const double* block, double* lists, F f) {
+    constexpr int32_t most = 63;
+    uint8_t order[most_rows];
+    ptrdiff_t next[most + 2] = {};
+    auto bucket = [&](ptrdiff_t i) { return Cells(pass, block, lists, i).count < most ? Cells(pass, block, lists, i).count : most; };
+    for (ptrdiff_t i = 0; i < rows; i++) next[bucket(i) + 1]++;
+    for (ptrdiff_t k = 0; k < most; k++) next[k + 1] += next[k];
+    for (ptrdiff_t i = 0; i < rows; i++) order[next[bucket(i)]++] = uint8_t(i);
+    for (ptrdiff_t t = 0; t < rows; t++) f(order[t], Cells(pass, block, lists, order[t]));
+}
+
 // out[a, b] += weight[i] x_a x_b over the pairs of listed cells, a <= b (and some others below the diagonal)
-static void add_pairs(const Pass& pass, ptrdiff_t rows, const double* weight, double* lists, double* out) {
-    constexpr ptrdiff_t U = Cells::together;
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        const Cells row(pass, lists, i);
+static void add_pairs(const Pass& pass, ptrdiff_t rows, const double* weight, const double* block, double* lists, double* out) {
+    for_cells(pass, rows, block, lists, [&](ptrdiff_t i, const Cells& row) {
         const double w = weight ? weight[i] : 1.0;
         const ptrdiff_t count = row.count;
-        for (ptrdiff_t a = 0; a < count; a += U) {
-            double scale[U], *to[U];
-            for (ptrdiff_t u = 0; u < U; u++) scale[u] = w * row.value[a + u], to[u] = out + row.column[a + u] * pass.width;
+        for (ptrdiff_t a = 0; a < count; a += together) {
+            double scale[together], *to[together];
+            for (ptrdiff_t u = 0; u < together; u++) {
+                const ptrdiff_t j = row.column[a + u];
+                scale[u] = a + u < count ? w * row.x[j] : 0.0;
+                to[u] = out + j * pass.width;
+            }
             for (ptrdiff_t b = a; b < count; b++) {
                 const ptrdiff_t j = row.column[b];
-                for (ptrdiff_t u = 0; u < U; u++) to[u][j] += scale[u] * row.value[b];
+                const double x = row.x[j];
+                for (ptrdiff_t u = 0; u < together; u++) to[u][j] += scale[u] * x;
             }
         }
-    }
+    });
 }
 
 // x_i' metric x_i over the pairs of listed cells
-static void sum_pairs(const Pass& pass, ptrdiff_t rows, double* lists, double* out) {
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        const Cells row(pass, lists, i);
+static void sum_pairs(const Pass& pass, ptrdiff_t rows, const double* block, double* lists, double* out) {
+    for_cells(pass, rows, block, lists, [&](ptrdiff_t i, const Cells& row) {
         double total = 0.0;
         for (ptrdiff_t a = 0; a < row.count; a++) {
             const double* metric = pass.metric + row.column[a] * pass.width;
+            const double x = row.x[row.column[a]];
             double off = 0.0;
-            for (ptrdiff_t b = a + 1; b < row.count; b++) off += metric[row.column[b]] * row.value[b];
-            total += row.value[a] * (2.0 * off + metric[row.column[a]] * row.value[a]);
+            for (ptrdiff_t b = a + 1; b < row.count; b++) off += metric[row.column[b]] * row.x[row.column[b]];
+            total += x * (2.0 * off + metric[row.column[a]] * x);
         }
         out[i] = total;
-    }
+    });
 }
 
 // --- linear predictors and gradients ------------------------------------------------------------------------------------
