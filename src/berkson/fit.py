@@ -27,6 +27,7 @@ from berkson.solvers.choose import choose
 from berkson.solvers.newton import Solution
 from berkson.solvers.run import Work, run
 from berkson.solvers.solve import Task, judge, solve
+from berkson.standardise import filled
 
 F64 = npt.NDArray[np.float64]
 
@@ -219,7 +220,14 @@ def _task(
     share = totals / totals.sum()
     cold = place.contract(null_coef(problem, p, share)) if problem.intercept else np.zeros(place.size)
     theta = cold if start is None else place.from_original(*start)
-    choice = choose(n, place.columns, place.contrasts, rows.design.itemsize, penalised=problem.penalised)
+    choice = choose(
+        n,
+        place.columns,
+        place.contrasts,
+        rows.design.itemsize,
+        penalised=problem.penalised,
+        filled=filled(rows.design, place.center),
+    )
     free = not problem.penalised
     target = tol * null
     if free:

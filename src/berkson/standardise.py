@@ -11,7 +11,7 @@ from berkson.rows.memory import threads_for
 F64 = npt.NDArray[np.float64]
 
 FEW_ROWS = 64  # evenly spaced rows that show a column's bulk
-MODAL_FROM, MODAL_TO = 28, 4000  # columns for which Hessians are formed that skip cells without a deviation
+SKIP_FROM, SKIP_TO = 28, 4000  # columns for which Hessians are formed that skip cells at their column's centre
 OUTLYING = 1e4  # times the lower quartile of deviations that a range has to reach before the bulk decides
 
 
@@ -37,7 +37,7 @@ def location(
     with np.errstate(invalid="ignore"):  # a column of infinities is refused later, by name
         middle = np.partition(rows, len(rows) // 2, axis=0)[len(rows) // 2] if intercept else center
         deviations = np.abs(rows - middle)
-        if intercept and MODAL_FROM <= len(mean) <= MODAL_TO:
+        if intercept and SKIP_FROM <= len(mean) <= SKIP_TO:
             shared = 2 * np.count_nonzero(deviations, axis=0) < len(rows)
             center = np.where(shared & ((middle - mean) ** 2 <= variance), middle, mean)
         if ((deviations > 0.0) & (OUTLYING * deviations < extent)).any():  # hardly ever: the rest is not for nothing
@@ -49,7 +49,9 @@ def location(
 
 
 def filled(design: Dense, center: F64, few: int = FEW_ROWS) -> float:
-    """The share of cells off their column's centre, in about `few` rows; the constant's are."""
+    """The share of cells (the constant's too) off their centre in about `few` rows: those that Hessians do not skip."""
+    if not SKIP_FROM <= len(center) <= SKIP_TO:
+        return 1.0
     rows = design.evenly_spaced(few)
     return (np.count_nonzero(rows != center) + len(rows)) / (rows.size + len(rows))
 
