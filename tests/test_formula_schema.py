@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from berkson.formula import FormulaError, Schema, UnseenLevelError, learn, schema_from_dict, schema_to_dict
+from berkson.model import fit_table
 from berkson.table import from_frame
 
 DATA = Path(__file__).parent / "data"
@@ -394,3 +395,12 @@ def test_a_hostile_file_cannot_ask_for_much(saved: dict[str, Any]) -> None:
     saved["terms"] = [names]
     with pytest.raises(ValueError, match="crosses too many factors"):
         schema_from_dict(saved)
+
+
+def test_rows_in_messages_are_those_of_the_table_as_it_was_read() -> None:
+    table = from_frame({"y": [0, 1, 0, 1, 0, 1], "x": [np.nan, 1.0, 2.0, np.nan, -1.0, 3.0]})
+    with pytest.raises(ValueError, match=r"log\(x\) is not defined in row 5 of data frame"):
+        fit_table("y ~ log(x)", table)
+    counts = from_frame({"s": [1.0, np.nan, 3.0, 9.0], "n": [2.0, 2.0, 4.0, 4.0], "x": [1.0, 2.0, 3.0, 4.0]})
+    with pytest.raises(ValueError, match=r"more successes .* in row 4 of data frame"):
+        fit_table("s / n ~ x", counts)

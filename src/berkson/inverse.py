@@ -124,10 +124,8 @@ def _inverse_of_lower(factor: F64) -> F64:
     """The inverse of a lower triangular matrix, by halves: products do a third of the work of a general inverse."""
     n = len(factor)
     if n <= DIRECT:
-        inverse: F64 = np.linalg.inv(factor)
-        return inverse
-    half = n // 2
-    inverse = np.zeros_like(factor)
+        return np.asarray(np.linalg.inv(factor), dtype=np.float64)
+    half, inverse = n // 2, np.zeros((n, n))
     inverse[:half, :half] = _inverse_of_lower(factor[:half, :half])
     inverse[half:, half:] = _inverse_of_lower(factor[half:, half:])
     inverse[half:, :half] = -inverse[half:, half:] @ (factor[half:, :half] @ inverse[:half, :half])

@@ -118,7 +118,7 @@ class Model:
 
         Raises ValueError for an absent column or a value that the model cannot take, UnseenLevelError for a new level.
         """
-        used = Table({name: table[name] for name in self.predictors}, table.n_rows, table.source)
+        used = table.with_columns({name: table[name] for name in self.predictors})
         absent = self.schema.missing(used, response=False)[0]
         if self.offset is not None:
             absent |= used[self.offset].missing()
@@ -252,7 +252,7 @@ def prepare(
     named = {*formula.response.columns, *formula.columns}
     seen = {name: column for name, column in complete.columns.items() if name not in apart or name in named}
     event_value = None if event is None else _event_of(complete, formula.response.columns[0], event)
-    schema = learn(formula, Table(seen, complete.n_rows, complete.source), event=event_value)
+    schema = learn(formula, complete.with_columns(seen), event=event_value)
     problem, rows = problem_of(schema, complete, rows, weights, offset, strength)
     if rows.missing and not drop_missing:
         counts = ", ".join(f"{name} in {count:,}" for name, count in rows.missing.items())

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -153,11 +152,13 @@ def _codes_of_numbers(values: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of equal length by name, in order; `source` names where they came from in error messages."""
+    """Columns of equal length by name, in order; for messages, `source` names where they came from and `places` (n,)
+    are the rows there, from 0 (None: all, in order)."""
 
     columns: dict[str, Column]
     n_rows: int
     source: str
+    places: Array | None = None
 
     def __getitem__(self, name: str) -> Column:
         """The column of that name; ValueError with the nearest name where there is none."""
@@ -170,32 +171,17 @@ class Table:
     def take(self, rows: Array) -> Table:
         """The rows of a boolean mask (n_rows,) or of an index array."""
         rows = np.asarray(rows)
-        taken = int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
-        return Table({name: c.take(rows) for name, c in self.columns.items()}, taken, self.source)
+        places = np.flatnonzero(rows) if rows.dtype == bool else rows
+        columns = {name: c.take(rows) for name, c in self.columns.items()}
+        return Table(columns, len(places), self.source, places if self.places is None else self.places[places])
 
+    def with_columns(self, columns: dict[str, Column]) -> Table:
+        """Other columns of the same rows."""
+        return replace(self, columns=columns)
 
-def one_array(columns: Sequence[Array]) -> npt.NDArray[np.float64] | None:
-    """(n, p) float64 columns as a read-only view of the one array that they are parts of, at equal distances; None
-    where they are not."""
-    first, owner = columns[0], _owner(columns[0])
-    places = [column.__array_interface__["data"][0] for column in columns]
-    apart = places[1] - places[0]
-    alike = all(
-        column.dtype == np.float64 and column.strides == first.strides and _owner(column) is owner for column in columns
-    )
-    if not alike or apart == 0 or any(b - a != apart for a, b in pairwise(places)):
-        return None
-    view = np.lib.stride_tricks.as_strided(
-        first, (len(first), len(columns)), (first.strides[0], apart), writeable=False
-    )
-    return view
-
-
-def _owner(array: Array) -> object:
-    """What an array is ultimately a view of."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array if array.base is None else array.base
+    def row(self, i: int) -> int:
+        """What row i is called in messages: its number in the source, counted from 1."""
+        return 1 + int(i if self.places is None else self.places[i])
 
 
 # --- text cells of a file ------------------------------------------------------------------------------------------

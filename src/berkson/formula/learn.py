@@ -76,7 +76,7 @@ def _complete_rows(table: Table, used: list[str]) -> Table:
     absent = np.zeros(table.n_rows, dtype=bool)
     for name in used:
         absent |= table[name].missing()
-    part = Table({name: table[name] for name in used}, table.n_rows, table.source)
+    part = table.with_columns({name: table[name] for name in used})
     return part.take(~absent) if absent.any() else part
 
 

@@ -164,4 +164,6 @@ def _counts(outcome: Outcome, table: Table) -> tuple[F64, F64]:
 
 def _refuse_rows(wrong: npt.NDArray[np.bool_], what: str, table: Table) -> None:
     if wrong.any():
-        raise FormulaError(f"{what} in row {int(np.argmax(wrong)) + 1} of {table.source}; correct it or leave it out")
+        raise FormulaError(
+            f"{what} in row {table.row(int(np.argmax(wrong)))} of {table.source}; correct it or leave it out"
+        )

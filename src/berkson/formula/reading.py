@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,30 @@ class Reader:
         where = ", ".join(f"{name} = {self.floats(Name(name))[row]:g}" for name in columns_of(variable))
         state = "infinite" if np.isinf(values[at]) else "not defined"
         raise ValueError(
-            f"{shorten(variable)} is {state} in row {row + 1} of {self.table.source} (where {where}); "
+            f"{shorten(variable)} is {state} in row {self.table.row(row)} of {self.table.source} (where {where}); "
             "correct the value or leave out the row"
         )
+
+
+def one_array(columns: Sequence[Array]) -> npt.NDArray[np.float64] | None:
+    """(n, p) float64 columns as a read-only view of the one array that they are parts of, at equal distances; None
+    where they are not."""
+    first, owner = columns[0], _owner(columns[0])
+    places = [column.__array_interface__["data"][0] for column in columns]
+    apart = places[1] - places[0]
+    alike = all(
+        column.dtype == np.float64 and column.strides == first.strides and _owner(column) is owner for column in columns
+    )
+    if not alike or apart == 0 or any(b - a != apart for a, b in pairwise(places)):
+        return None
+    view = np.lib.stride_tricks.as_strided(
+        first, (len(first), len(columns)), (first.strides[0], apart), writeable=False
+    )
+    return view
+
+
+def _owner(array: Array) -> object:
+    """What an array is ultimately a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array if array.base is None else array.base

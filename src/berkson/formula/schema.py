@@ -14,10 +14,10 @@ import numpy.typing as npt
 from berkson.formula.bases import Basis
 from berkson.formula.coding import Factor, Product, cell_columns, code, column_names, term_text
 from berkson.formula.outcome import Outcome, read_outcome
-from berkson.formula.reading import Reader
+from berkson.formula.reading import Reader, one_array
 from berkson.formula.syntax import Call, Name, Node, Text, columns_of
 from berkson.formula.terms import Term
-from berkson.table import Kind, Table, one_array, quoted
+from berkson.table import Kind, Table, quoted
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]

@@ -95,7 +95,7 @@ def predictions(
     if policy not in ("error", "missing", "baseline"):
         raise StatisticsError(f"there is no policy {policy!r}; choose one of error, missing, baseline")
     model = Predictor(estimates, schema)
-    used = Table({name: table[name] for name in schema.predictors}, table.n_rows, table.source)
+    used = table.with_columns({name: table[name] for name in schema.predictors})
     used, notes = _readable(schema, used, policy)
     shift, about_offset = _offset(estimates, schema, table, offset, policy)
     variance = None if covariance is None else covariance_of_theta(estimates, covariance)
@@ -196,7 +196,7 @@ def _readable(schema: Schema, table: Table, policy: Policy) -> tuple[Table, list
                 "read as the reference; use policy='missing'"
             )
         columns[name] = _recoded(column, unseen, factor.reference if policy == "baseline" else None)
-    return Table(columns, table.n_rows, table.source), notes
+    return table.with_columns(columns), notes
 
 
 def _recoded(column: Column, rows: Flags, level: str | None) -> Column:

@@ -146,7 +146,7 @@ def refuse_many(count: int, what: str) -> None:
 def held_at(table: Table, held: Held) -> Table:
     """The table with each of these columns at its value in every row."""
     columns = {name: _constant(table[name], value) for name, value in held.items()}
-    return Table({**table.columns, **columns}, table.n_rows, table.source)
+    return table.with_columns({**table.columns, **columns})
 
 
 def _constant(column: Column, value: Value) -> Column:

@@ -86,7 +86,7 @@ def _column_of(given: Any, name: str, table: Table, index: Any) -> tuple[str | N
         raise InputError(
             f"{name} has {len(column.values):,} values, but the table {table.n_rows:,} rows: give one a row"
         )
-    return name, Table({**table.columns, name: column}, table.n_rows, table.source)
+    return name, table.with_columns({**table.columns, name: column})
 
 
 # --- arrays ---------------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def read_arrays(y: Any, X: Any, options: Options) -> Arrays | Prepared:
     lengths = {len(column.values) for column in columns.values()}
     if lengths != {table.n_rows}:
         raise InputError(f"y has {max(lengths):,} rows, but X has {table.n_rows:,}: give one label a row")
-    whole = Table({**columns, **table.columns}, table.n_rows, table.source)
+    whole = table.with_columns({**columns, **table.columns})
     index = index_of(X)
     _refuse_shuffled(y, "y", index)
     weights, whole = _column_of(options.weights, WEIGHTS, whole, index)
@@ -138,9 +138,9 @@ def _coded(response: Response, table: Table, options: Options) -> Prepared:
 
 
 def _as_they_lie(response: Response, table: Table, X: Array, names: list[str], options: Options) -> Prepared:
-    read = Table({name: _as_classes(table[name]) for name in response.columns}, table.n_rows, table.source)
+    read = table.with_columns({name: _as_classes(table[name]) for name in response.columns})
     if response.second is not None:
-        read = Table({name: table[name] for name in response.columns}, table.n_rows, table.source)
+        read = table.with_columns({name: table[name] for name in response.columns})
     outcome, notes = learn_outcome(response, read, options.event)
     y, trials = read_outcome(outcome, {name: column.kind for name, column in read.columns.items()}, read)
     kinds = {name: table[name].kind for name in response.columns} | dict.fromkeys(names, "number")
