@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.competitors import Answer, Task
+from benchmarks.competitors import F64, Answer, Task
 from benchmarks.extended import affordable, optimal_objective
 
 CHUNK_CELLS = 4_000_000  # of X cast to float64 at a time: 32 MB
@@ -60,6 +60,7 @@ class Reference:
     cross_check: float | None = None  # (P* - extended precision's optimum) / P(null), where affordable
     lowest: float = 0.0  # the least suboptimality that anyone reached, and who
     lowest_by: str = ""
+    answer: Answer | None = None  # the one that reaches P*
 
     def suboptimality(self, task: Task, answer: Answer, name: str) -> float:
         """(P - P*) / P(null) at a competitor's answer."""
@@ -83,6 +84,46 @@ def reference(task: Task) -> Reference:
     codes = task.y.astype(np.uint8)
     problem = Problem(task.X, codes, shape.classes, weight=task.weight, strength=shape.strength)
     best = fit(problem, tol=REFERENCE_TOL, max_iterations=1000)
-    optimum, null = objective(task, Answer(best.coef, best.intercept)), null_objective(task)
+    answer = Answer(best.coef, best.intercept)
+    optimum, null = objective(task, answer), null_objective(task)
     check = (optimum - optimal_objective(task)) / null if affordable(task) else None
-    return Reference(optimum, null, best.certificate.relative_gap, check)
+    return Reference(optimum, null, best.certificate.relative_gap, check, answer=answer)
+
+
+def standard_errors(task: Task, near: Answer) -> dict[str, F64]:
+    """Of two classes' maximum likelihood, the intercept's first (1 + p,), from an answer near it; no weights.
+
+    With I = sum mu (1 - mu) z z', z = (1, x), and scores s = (y - mu) z, at the optimum:
+
+        model      I^-1
+        HC1        n / (n - 1 - p)  I^-1 (sum s s') I^-1
+        clustered  G / (G - 1)  I^-1 (sum_g s_g s_g') I^-1, s_g the sum of the scores of cluster g
+    """
+    theta = np.concatenate([near.intercept, near.coef[0]])
+    theta = theta + np.linalg.solve(*_moments(task, theta)[:2])  # a step of Newton's: from a small error to its square
+    information, _, rowwise, clustered = _moments(task, theta)
+    inverse = np.linalg.inv(information)
+    n, k, G = len(task.y), len(theta), len(np.unique(task.cluster)) if task.cluster is not None else 0
+    meats = {"HC1": n / (n - k) * rowwise} | ({"clustered": G / (G - 1) * clustered} if G else {})
+    found = {"model": inverse} | {kind: inverse @ meat @ inverse for kind, meat in meats.items()}
+    return {kind: np.sqrt(matrix.diagonal()) for kind, matrix in found.items()}
+
+
+def _moments(task: Task, theta: F64) -> tuple[F64, F64, F64, F64]:
+    """Information, sum of scores, sum of their squares, and the same of clusters' sums."""
+    (n, p), k = task.X.shape, len(theta)
+    information, total, rowwise = np.zeros((k, k)), np.zeros(k), np.zeros((k, k))
+    codes = None if task.cluster is None else np.unique(task.cluster, return_inverse=True)[1]
+    sums = np.zeros((0 if codes is None else int(codes.max()) + 1, k))
+    step = max(1, CHUNK_CELLS // p)
+    for start in range(0, n, step):
+        rows = slice(start, start + step)
+        z = np.column_stack([np.ones(len(task.y[rows])), task.X[rows]])
+        mu = 1.0 / (1.0 + np.exp(-(z @ theta)))
+        information += (z * (mu * (1.0 - mu))[:, None]).T @ z
+        scores = z * (task.y[rows] - mu)[:, None]
+        total += scores.sum(axis=0)
+        rowwise += scores.T @ scores
+        if codes is not None:
+            sums += np.column_stack([np.bincount(codes[rows], weights=s, minlength=len(sums)) for s in scores.T])
+    return information, total, rowwise, sums.T @ sums

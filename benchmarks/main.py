@@ -14,6 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from benchmarks import inference
 from benchmarks.accuracy import SHAPE as ACCURACY_SHAPE
 from benchmarks.accuracy import Accuracy
 from benchmarks.competitors import MODULES, QUICK_MODULES, load, version
@@ -27,6 +28,7 @@ from benchmarks.small import Wait
 from benchmarks.worker import save
 
 SMALL = "small data"  # the two tables about small data
+INFERENCE = "inference"  # the tables about standard errors, in files of their own
 SUPPORTING = ("numpy", "scipy")  # whose versions matter to everyone's times
 
 
@@ -48,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         waits = _json_of("benchmarks.small", "1" if options.quick else "7")
         report.small = [Wait(**wait) for wait in waits or []]
         report.write(options.out)
-    print(f"written: {options.out / 'results.md'}")
+    if options.only is None or INFERENCE in options.only:
+        inference.run(report.date, report.machine, options.limit, options.out, quick=options.quick)
+    print(f"written to {options.out}")
     return 0
 
 
@@ -56,7 +60,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, few problems and competitors: does it work?")
     parser.add_argument(
-        "--only", metavar="PATTERN", nargs="+", help="problems of these names (* for anything), no others"
+        "--only",
+        metavar="PATTERN",
+        nargs="+",
+        help=f"problems of these names (* for anything), '{SMALL}', '{INFERENCE}', no others",
     )
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="of one fit (default 120; quick 5)")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", metavar="DIRECTORY")
@@ -76,7 +83,7 @@ def _chosen(patterns: Sequence[str] | None, quick: bool) -> list[Problem]:
     if patterns is None:
         return [problem for problem in PROBLEMS if not quick or problem.name in QUICK_PROBLEMS]
     found = [problem for problem in PROBLEMS if any(fnmatch(problem.name, pattern) for pattern in patterns)]
-    if not found and SMALL not in patterns:
+    if not found and not {SMALL, INFERENCE} & set(patterns):
         names = ", ".join(repr(problem.name) for problem in PROBLEMS)
         raise SystemExit(f"no problem is named {' or '.join(map(repr, patterns))}; they are {names}")
     return found

@@ -56,36 +56,41 @@ class Report:
         """results.md, results.csv (one line a competitor and problem) and settings.csv (one line a setting tried)."""
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "results.md").write_text("\n".join(self._lines()) + "\n", encoding="utf-8")
-        _write_csv(directory / "results.csv", [_record(row, r) for row in self.rows for r in row.results])
-        _write_csv(directory / "settings.csv", [record for row in self.rows for record in _settings(row)])
+        write_csv(directory / "results.csv", [_record(row, r) for row in self.rows for r in row.results])
+        write_csv(directory / "settings.csv", [record for row in self.rows for record in _settings(row)])
 
     def _lines(self) -> Iterator[str]:
         yield from self._heading()
         run = [row for row in self.rows if row.reference is not None]
-        yield from _section("Ours against the fastest peer", _headline(run, self.machine))
-        yield from _section("Where we lose", losses(run))
+        yield from section("Ours against the fastest peer", _headline(run, self.machine))
+        yield from section("Where we lose", losses(run))
         for row in self.rows:
-            yield from _section(f"{row.problem.name}: {_size(row)}", _problem(row, self.limit))
+            yield from section(f"{row.problem.name}: {_size(row)}", _problem(row, self.limit))
         if self.accuracy:
-            yield from _section("Small data sets as they come", _accuracy(self.accuracy))
+            yield from section("Small data sets as they come", _accuracy(self.accuracy))
         if self.small:
-            table = _table(("", "seconds"), [(w.what, seconds(w.seconds)) for w in self.small])
-            yield from _section("Waiting", table)
-        yield from _section("Is the judge right?", _checks(run))
+            waits = table(("", "seconds"), [(w.what, seconds(w.seconds)) for w in self.small])
+            yield from section("Waiting", waits)
+        yield from section("Is the judge right?", _checks(run))
 
     def _heading(self) -> Iterator[str]:
-        m = self.machine
-        yield "# Benchmark"
-        yield ""
-        yield f"{self.date}. {m.processor}, {m.cores} cores, {m.memory_bytes / 2**30:.0f} GiB; {m.system}."
-        yield f"Memory is read at {m.bandwidth / 1e9:.1f} GB/s by all cores together. Load before: {m.load:.1f}."
-        yield f"Limit of a fit: {self.limit:g} s. Python {m.python}."
-        yield "Versions: " + ", ".join(f"{name} {number or 'absent'}" for name, number in self.versions.items()) + "."
-        if self.quick:
-            yield ""
-            yield "**A quick run: small sizes, few competitors. It shows that the benchmark works, not who is fast.**"
-        yield ""
+        yield from heading("Benchmark", self.date, self.machine, self.versions, self.quick)
+        yield f"Limit of a fit: {self.limit:g} s."
         yield "Times are to a suboptimality (P - P\\*) / P(null) on the same objective; README.md says how."
+
+
+def heading(title: str, date: str, m: Machine, versions: dict[str, str | None], quick: bool) -> Iterator[str]:
+    """When, where and with what a table was made."""
+    yield f"# {title}"
+    yield ""
+    yield f"{date}. {m.processor}, {m.cores} cores, {m.memory_bytes / 2**30:.0f} GiB; {m.system}."
+    yield f"Memory is read at {m.bandwidth / 1e9:.1f} GB/s by all cores together. Load before: {m.load:.1f}."
+    listed = ", ".join(f"{name} {number or 'absent'}" for name, number in versions.items())
+    yield f"Python {m.python}. Versions: {listed}."
+    if quick:
+        yield ""
+        yield "**A quick run: small sizes, few competitors. It shows that the benchmark works, not who is fast.**"
+    yield ""
 
 
 def seconds(value: float | None) -> str:
@@ -98,7 +103,7 @@ def seconds(value: float | None) -> str:
     return f"{value:.3g} s"
 
 
-def _bytes(value: float | None) -> str:
+def amount(value: float | None) -> str:
     if value is None:
         return "-"
     for unit, size in (("GB", 1e9), ("MB", 1e6)):
@@ -144,11 +149,11 @@ def _headline(rows: list[Row], machine: Machine) -> Iterator[str]:
                 f"{step.passes:.3g}" if step and step.passes else "-",
                 f"{speed / 1e9:.3g}" if speed else "-",
                 f"{speed / machine.bandwidth:.0%}" if speed else "-",
-                _bytes(extra),
+                amount(extra),
                 "-" if extra is None else f"{extra / row.x_bytes:.1%}",
             )
         )
-    return _table(names, cells)
+    return table(names, cells)
 
 
 def losses(rows: list[Row]) -> Iterator[str]:
@@ -169,7 +174,7 @@ def _losses_of(row: Row) -> Iterator[str]:
     assert row.ours is not None
     measures: tuple[tuple[str, Callable[[Result], float | None], Callable[[float], str]], ...] = (
         ("cold", lambda r: r.cold, seconds),
-        ("extra memory", lambda r: r.extra_bytes, _bytes),
+        ("extra memory", lambda r: r.extra_bytes, amount),
     )
     for what, value, show in measures:
         mine = value(row.ours)
@@ -188,7 +193,7 @@ def _problem(row: Row, limit: float) -> Iterator[str]:
     yield f"P\\* = {optimum:.12g}, P(null) = {null:.12g}, proved gap {gap:.0e}."
     yield ""
     names = ("", *(f"to {target:.0e}" for target in TARGETS), "cold", "extra memory", "least", "note")
-    yield from _table(names, [_problem_cells(result, limit) for result in row.results])
+    yield from table(names, [_problem_cells(result, limit) for result in row.results])
 
 
 def _problem_cells(result: Result, limit: float) -> tuple[str, ...]:
@@ -199,7 +204,7 @@ def _problem_cells(result: Result, limit: float) -> tuple[str, ...]:
     off = f"{least} off"
     missed = f"> {limit:g} s, {off}" if result.timed_out else off
     times = [seconds(step.median) if (step := result.fastest(target)) else missed for target in TARGETS]
-    return (result.competitor, *times, seconds(result.cold), _bytes(result.extra_bytes), least, result.note)
+    return (result.competitor, *times, seconds(result.cold), amount(result.extra_bytes), least, result.note)
 
 
 def _accuracy(found: dict[str, Accuracy | None]) -> Iterator[str]:
@@ -220,7 +225,7 @@ def _accuracy(found: dict[str, Accuracy | None]) -> Iterator[str]:
         else (name, "not run", "-", "-", "-")
         for name, a in found.items()
     ]
-    yield from _table(("", "silently wrong", "wrong, with a warning", "raised", "worst error, silent"), cells)
+    yield from table(("", "silently wrong", "wrong, with a warning", "raised", "worst error, silent"), cells)
 
 
 def _checks(rows: list[Row]) -> Iterator[str]:
@@ -246,12 +251,12 @@ def _size(row: Row) -> str:
     return f"{size}, {problem.dtype}{classes}, {penalty}"
 
 
-def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
+def section(title: str, lines: Iterator[str]) -> Iterator[str]:
     yield from ("", f"## {title}", "")
     yield from lines
 
 
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield "| " + " | ".join(names) + " |"
     yield "|" + "---|" * len(names)
     for row in rows:
@@ -296,7 +301,7 @@ def _settings(row: Row) -> Iterator[dict[str, object]]:
             }
 
 
-def _write_csv(path: Path, records: list[dict[str, object]]) -> None:
+def write_csv(path: Path, records: list[dict[str, object]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as out:
         if records:
             writer = csv.DictWriter(out, fieldnames=list(records[0]))

@@ -30,15 +30,18 @@ def save(task: Task, directory: Path) -> None:
     np.save(directory / "y.npy", task.y)
     if task.weight is not None:
         np.save(directory / "weight.npy", task.weight)
+    if task.cluster is not None:
+        np.save(directory / "cluster.npy", task.cluster)
     (directory / "shape.txt").write_text(f"{task.shape.classes} {task.shape.strength!r}")
 
 
 def read(directory: Path) -> Task:
     classes, strength = (directory / "shape.txt").read_text().split()
-    weights = directory / "weight.npy"
-    weight = np.load(weights) if weights.exists() else None
+    weight, cluster = (
+        np.load(file) if file.exists() else None for file in (directory / "weight.npy", directory / "cluster.npy")
+    )
     shape = Shape(int(classes), float(strength), weight is not None)
-    return Task(np.load(directory / "X.npy"), np.load(directory / "y.npy"), weight, shape)
+    return Task(np.load(directory / "X.npy"), np.load(directory / "y.npy"), weight, shape, cluster)
 
 
 def timed(competitor: Competitor, task: Task, request: Fit) -> Fits:
@@ -66,7 +69,8 @@ def _tiny(task: Task) -> Task:
     n, p = 400, 4
     X = np.asarray(rng.standard_normal((n, p)), dtype=task.X.dtype, order="C" if task.X.flags.c_contiguous else "F")
     y = rng.integers(0, task.shape.classes, n)
-    return Task(X, y, None if task.weight is None else np.ones(n), task.shape)
+    cluster = None if task.cluster is None else np.arange(n) // p
+    return Task(X, y, None if task.weight is None else np.ones(n), task.shape, cluster)
 
 
 def _resident(field: str) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -13,8 +15,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # `benchmarks` is a package of the repository, not installed
 
-from benchmarks import accuracy, extended, judge
+from benchmarks import accuracy, extended, inference, judge
 from benchmarks.competitors import MODULES, OURS, Answer, Shape, Task, load, version
+from benchmarks.competitors.inference import MODULES as INFERENCE_MODULES
 from benchmarks.machine import Machine
 from benchmarks.measure import TARGETS, Result, Step, measure
 from benchmarks.messages import Fit
@@ -180,7 +183,8 @@ def test_celer_refuses_an_intercept_as_the_table_says() -> None:
 
 def test_a_worker_reads_what_was_saved(tmp_path: Path) -> None:
     problem = task(classes=3, weighted=True)
-    stored = Task(np.asfortranarray(problem.X, dtype=np.float32), problem.y, problem.weight, problem.shape)
+    X, cluster = np.asfortranarray(problem.X, dtype=np.float32), np.arange(80) // 7
+    stored = Task(X, problem.y, problem.weight, problem.shape, cluster)
     save(stored, tmp_path)
     back = read(tmp_path)
     assert back.shape == stored.shape
@@ -189,6 +193,7 @@ def test_a_worker_reads_what_was_saved(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.X, stored.X)
     np.testing.assert_array_equal(back.y, stored.y)
     np.testing.assert_array_equal(back.weight, stored.weight)
+    np.testing.assert_array_equal(back.cluster, cluster)
 
 
 def test_we_are_measured_like_everyone(tmp_path: Path) -> None:
@@ -262,3 +267,117 @@ def test_problems_are_seeded_and_named_once(tmp_path: Path) -> None:
         np.testing.assert_array_equal(first.X, again.X)
         np.testing.assert_array_equal(first.y, again.y)
         assert set(np.unique(first.y)) == set(range(problem.classes))
+
+
+# --- inference ------------------------------------------------------------------------------------------------------
+
+
+def clustered(n: int = 400) -> Task:
+    rng = np.random.default_rng(9)
+    X = rng.standard_normal((n, 3)) + 2.0
+    y = (rng.random(n) < 1.0 / (1.0 + np.exp(-X @ [0.5, -0.4, 0.2]))).astype(np.int64)
+    return Task(X, y, None, Shape(2, 0.0, False), rng.integers(0, 50, (n,)))
+
+
+def test_the_judges_standard_errors_are_the_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge, "CHUNK_CELLS", 31)  # several chunks, the last one short
+    problem = clustered(60)
+    best = judge.reference(problem).answer
+    assert best is not None
+    away = Answer(best.coef + 1e-6, best.intercept - 1e-6)
+    found = judge.standard_errors(problem, away)
+    with mpmath.workdps(30):
+        Z = mpmath.matrix([[1.0, *map(float, row)] for row in problem.X])
+        theta = [*map(float, best.intercept), *map(float, best.coef[0])]
+        mu = [1 / (1 + mpmath.exp(-mpmath.fdot(Z[i, :], theta))) for i in range(60)]
+        scores = mpmath.matrix([[(int(problem.y[i]) - mu[i]) * z for z in Z[i, :]] for i in range(60)])
+        assert problem.cluster is not None
+        codes = sorted(set(problem.cluster.tolist()))
+        member = mpmath.matrix([[int(g == code) for g in problem.cluster.tolist()] for code in codes])
+        root = mpmath.matrix([[mpmath.sqrt(mu[i] * (1 - mu[i])) * z for z in Z[i, :]] for i in range(60)])
+        inverse, sums, G = mpmath.inverse(root.T * root), member * scores, len(codes)
+        expected = {
+            "model": inverse,
+            "HC1": mpmath.mpf(60) / 56 * inverse * scores.T * scores * inverse,
+            "clustered": mpmath.mpf(G) / (G - 1) * inverse * sums.T * sums * inverse,
+        }
+        for kind, matrix in expected.items():
+            errors = [float(mpmath.sqrt(matrix[j, j])) for j in range(4)]
+            # the optimum is known to 1e-8 or so, and standard errors follow it
+            np.testing.assert_allclose(found[kind], errors, rtol=1e-7, err_msg=kind)
+
+
+@pytest.mark.parametrize("module", INFERENCE_MODULES)
+def test_programs_tell_the_standard_errors_that_are_asked(module: str) -> None:
+    program: Any = load(module)
+    if version(program.PACKAGE) is None:
+        pytest.skip(f"{program.PACKAGE} is not installed")
+    problem = clustered()
+    best = judge.reference(problem)
+    assert best.answer is not None
+    truth = judge.standard_errors(problem, best.answer)
+    for covariance in program.COVARIANCES:
+        for what in ("errors", "summary"):
+            answer = program.fit(problem, what=what, covariance=covariance)
+            # reweighted least squares stop early by default; HC1 and clusters are 1 % away from the model's, at least
+            np.testing.assert_allclose(answer.std_error, truth[covariance], rtol=1e-4)
+            assert abs(best.suboptimality(problem, answer, module)) < 1e-8
+    assert program.fit(problem, what="fit").std_error is None
+    for other in set(truth) - {"model"}:
+        assert np.abs(truth[other] / truth["model"] - 1.0).max() > 0.01
+
+
+def test_r_is_measured_where_it_is_installed(tmp_path: Path) -> None:
+    problem = clustered()
+    problem.X.T.tofile(tmp_path / "X.f64")
+    problem.y.astype(np.float64).tofile(tmp_path / "y.f64")
+    row, answer = inference.measure_r(tmp_path, *problem.X.shape, 30.0)
+    if inference.r_version() is None:
+        assert "absent" in row.note
+        return
+    assert answer is not None
+    assert answer.std_error is not None
+    best = judge.reference(problem)
+    assert best.answer is not None
+    truth = judge.standard_errors(problem, best.answer)["model"]
+    np.testing.assert_allclose(answer.std_error, truth, rtol=1e-4)  # its default stops early
+    assert set(row.seconds) == {"fit", "errors", "summary"}
+    assert row.extra_bytes is not None
+
+
+def measured(program: str, seconds: float, extra: int, covariance: Any = "model") -> inference.Measured:
+    times: Any = {"fit": seconds / 2, "errors": seconds / 2, "summary": seconds}
+    return inference.Measured(program, covariance, times, extra, 1e-9, 1e-12)
+
+
+def studied(*rows: inference.Measured, name: str = "large") -> inference.Study:
+    return inference.Study(name, 10, 5, 2, 400, judge.Reference(1.0, 2.0, 0.0), list(rows))
+
+
+def test_claims_of_inference_are_computed_from_the_results(tmp_path: Path) -> None:
+    good = studied(measured(OURS, 1.0, 40), measured(OURS, 2.0, 4, "HC1"), measured("peer", 30.0, 400))
+    assert [met for *_, met in inference.claims([good])] == ["yes"] * 4
+    assert list(inference.losses([good])) == ["Nowhere in this run."]
+    bad = studied(measured(OURS, 1.0, 41), measured(OURS, 2.1, 41, "HC1"), measured("peer", 0.9, 40))
+    assert [met for *_, met in inference.claims([bad])] == ["**no**"] * 4
+    assert len(list(inference.losses([bad]))) == 4  # three times and memory
+    fast, slow = (studied(measured(OURS, seconds, 0), name="little") for seconds in (6e-3, 6.1e-3))
+    assert [met for *_, met in inference.claims([fast, slow])] == ["yes", "**no**"]
+    failed = studied(inference.Measured(OURS, "model", note="it broke"))
+    assert [met for *_, met in inference.claims([failed])] == ["**no**"]
+
+
+def test_a_small_run_writes_its_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "MODULES", ("inference.berkson_logit",))
+    monkeypatch.setattr(inference, "SIZES", (inference.LITTLE,))
+    monkeypatch.setattr(inference.shutil, "which", lambda _: None)
+    inference.run("2000-01-01", MACHINE, 30.0, tmp_path)
+    text = (tmp_path / "inference.md").read_text()
+    assert "absent: Rscript is not installed" in text
+    assert "R absent" in text
+    with (tmp_path / "inference.csv").open(newline="") as file:
+        ours = [row for row in csv.DictReader(file) if row["program"] == OURS]
+    assert [row["covariance"] for row in ours] == ["model", "HC1", "clustered"]
+    for row in ours:
+        assert float(row["error_of_standard_errors"]) < 1e-10  # rounding of 200 rows, at a polished optimum
+        assert abs(float(row["shortfall_of_likelihood"])) < 1e-12

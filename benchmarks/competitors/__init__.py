@@ -55,22 +55,25 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """X (n, p), y (n,) int64 class codes 0..K-1, weight (n,) or None."""
+    """X (n, p), y (n,) int64 class codes 0..K-1, weight (n,) or None, and which rows belong together (n,) or None."""
 
     X: npt.NDArray[Any]
     y: npt.NDArray[np.int64]
     weight: F64 | None
     shape: Shape
+    cluster: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """coef (1, p) and intercept (1,) for two classes, (K, p) and (K,) for more; what it read, where it tells."""
+    """coef (1, p) and intercept (1,) for two classes, (K, p) and (K,) for more; what it read and the standard errors
+    (1 + p,), the intercept's first, where it tells."""
 
     coef: F64
     intercept: F64
     passes: float | None = None
     bytes_read: int | None = None
+    std_error: F64 | None = None
 
 
 class Competitor(Protocol):
@@ -97,8 +100,15 @@ def version(package: str) -> str | None:
         return None
 
 
-def answer(coef: Any, intercept: Any, shape: Shape, passes: float | None = None, read: int | None = None) -> Answer:
+def answer(
+    coef: Any,
+    intercept: Any,
+    shape: Shape,
+    passes: float | None = None,
+    read: int | None = None,
+    std_error: F64 | None = None,
+) -> Answer:
     """An Answer from the shapes and precisions that libraries return."""
     rows = 1 if shape.classes == 2 else shape.classes
     coef = np.asarray(coef, dtype=np.float64).reshape(rows, -1)
-    return Answer(coef, np.asarray(intercept, dtype=np.float64).reshape(rows), passes, read)
+    return Answer(coef, np.asarray(intercept, dtype=np.float64).reshape(rows), passes, read, std_error)
