@@ -250,7 +250,7 @@ def test_the_row_of_an_undefined_value_is_told_in_any_run(monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "CELLS", 40)  # runs of 20 rows
     v = data["v"].copy()
     v[24] = -1.0
-    with pytest.raises(ValueError, match=r"log\(v\) is not defined in row 5 of rows 21 to 40 of data frame"):
+    with pytest.raises(ValueError, match=r"log\(v\) is not defined in row 25 of data frame"):
         predictions(estimates, schema, from_frame({"v": v}))
 
 

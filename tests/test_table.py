@@ -137,7 +137,7 @@ def test_names_that_are_not_text() -> None:
 
 def test_messages_print_safely() -> None:
     with pytest.raises(ValueError, match="holds values of type complex128") as caught:
-        from_frame({"a\x1b[31m\nb" + "c" * 10_000: np.array([1j])})
+        from_frame({"a\x1b[31m\nb" + "c" * 10_000: np.array([1j])}).columns["a\x1b[31m\nb" + "c" * 10_000]
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 250
 
@@ -162,11 +162,33 @@ def test_decimals_are_numbers() -> None:
 def test_columns_that_are_no_column_are_refused_by_name(values: list[Any]) -> None:
     for data in (pd.DataFrame({"when": values}), pl.DataFrame({"when": values}), pa.table({"when": values})):
         with pytest.raises(ValueError, match=r"column 'when' holds .*, which a model cannot use"):
-            from_frame(data)
+            from_frame(data)["when"]
     with pytest.raises(ValueError, match="column 'mix' holds values of type int, str"):
-        from_frame(pd.DataFrame({"mix": [1, "a"]}))
+        from_frame(pd.DataFrame({"mix": [1, "a"]}))["mix"]
     with pytest.raises(ValueError, match="column 'z' holds values of type complex128"):
-        from_frame({"z": np.array([1j])})
+        from_frame({"z": np.array([1j])})["z"]
+
+
+def test_columns_that_nobody_asks_for_are_not_read() -> None:
+    table = from_frame(pd.DataFrame({"when": [datetime.date(2020, 1, 1)] * 3, "x": [1.0, 2.0, 3.0]}))
+    parts = (
+        table.take(np.array([True, True, False])),
+        table.run(slice(0, 2)),
+        table.having({"more": Column("more", "number", np.zeros(3))}).take(np.array([0, 1])),
+        table.only(["x", "when"]).take(np.array([0, 1])),
+    )
+    for part in parts:
+        np.testing.assert_array_equal(part["x"].values, [1.0, 2.0])
+        assert {"when", "x"} <= set(part.columns)
+        with pytest.raises(ValueError, match="column 'when' holds values of type date"):
+            part["when"]
+
+
+def test_masked_cells_are_not_looked_under() -> None:
+    hidden = np.ma.masked_greater(np.array([1.0, 2.0, 9.0]), 5.0)
+    with pytest.raises(ValueError, match=r"column 'x' is masked: fill its missing cells with NaN"):
+        from_frame({"x": hidden})
+    np.testing.assert_array_equal(from_frame({"x": hidden[:2]})["x"].values, [1.0, 2.0])
 
 
 def test_what_is_no_table_is_refused() -> None:
@@ -175,6 +197,8 @@ def test_what_is_no_table_is_refused() -> None:
         from_frame(frame)
     with pytest.raises(ValueError, match="'a' has 1 rows and 'b' has 2"):
         from_frame({"a": [1], "b": [1, 2]})
+    with pytest.raises(ValueError, match="'a' is a single value, 7; give one for each row"):
+        from_frame({"a": 7, "b": [1, 2]})
     with pytest.raises(ValueError, match="column 'a' has 2 dimensions"):
         from_frame({"a": np.ones((2, 2))})
     with pytest.raises(TypeError, match=r"a table is needed .* not ndarray"):

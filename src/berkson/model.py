@@ -250,9 +250,9 @@ def prepare(
     apart = [column for column in (weights, offset) if column is not None]
     complete, rows = complete_rows(table, apart)
     named = {*formula.response.columns, *formula.columns}
-    seen = {name: column for name, column in complete.columns.items() if name not in apart or name in named}
+    seen = complete.only(name for name in complete.columns if name not in apart or name in named)
     event_value = None if event is None else _event_of(complete, formula.response.columns[0], event)
-    schema = learn(formula, complete.with_columns(seen), event=event_value)
+    schema = learn(formula, seen, event=event_value)
     problem, rows = problem_of(schema, complete, rows, weights, offset, strength)
     if rows.missing and not drop_missing:
         counts = ", ".join(f"{name} in {count:,}" for name, count in rows.missing.items())

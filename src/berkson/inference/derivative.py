@@ -95,7 +95,7 @@ def _affine(schema: Schema, table: Table, column: str) -> F64:
 
 def replaced(table: Table, column: str, values: npt.NDArray[np.float64]) -> Table:
     """The table with other numbers in a column."""
-    return table.with_columns({**table.columns, column: Column(column, "number", values)})
+    return table.having({column: Column(column, "number", values)})
 
 
 @dataclass(frozen=True)

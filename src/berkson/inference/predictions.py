@@ -24,7 +24,6 @@ from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.inference.predictor import CELLS, Predictor
 from berkson.inference.quantities import covariance_of_theta, normal_quantile
 from berkson.inference.response import link_contrasts, value_and_gradient
-from berkson.inference.scenarios import table_run
 from berkson.kernels.reference import sigmoid, softmax_terms
 from berkson.table import Column, Table, listing, number_text, quoted
 
@@ -119,7 +118,7 @@ def _predicted(
     step = max(1, CELLS // max(len(model.schema.names) + 1, R * len(estimates.theta)))
     for start in range(0, n, step):
         place = slice(start, min(n, start + step))
-        rows = model.rows(table_run(table, place))
+        rows = model.rows(table.run(place))
         eta = model.linear_predictor(rows, None if offset is None else offset[place])
         unknown += int(np.count_nonzero(~rows.estimable & ~np.isnan(eta).any(axis=1)))
         eta[~rows.estimable] = np.nan

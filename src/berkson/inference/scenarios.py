@@ -145,8 +145,7 @@ def refuse_many(count: int, what: str) -> None:
 
 def held_at(table: Table, held: Held) -> Table:
     """The table with each of these columns at its value in every row."""
-    columns = {name: _constant(table[name], value) for name, value in held.items()}
-    return table.with_columns({**table.columns, **columns})
+    return table.having({name: _constant(table[name], value) for name, value in held.items()})
 
 
 def _constant(column: Column, value: Value) -> Column:
@@ -243,14 +242,7 @@ def runs(population: Population, step: int) -> Iterator[tuple[slice, Population]
     for start in range(0, n, step):
         place = slice(start, min(n, start + step))
         weight = None if population.weight is None else population.weight[place]
-        yield place, Population(table_run(population.table, place), weight, _part(population.offset, place))
-
-
-def table_run(table: Table, place: slice) -> Table:
-    """A view of consecutive rows; its source tells which, for messages that count rows."""
-    columns = {name: replace(column, values=column.values[place]) for name, column in table.columns.items()}
-    source = table.source if place.start == 0 else f"rows {place.start + 1:,} to {place.stop:,} of {table.source}"
-    return Table(columns, place.stop - place.start, source)
+        yield place, Population(population.table.run(place), weight, _part(population.offset, place))
 
 
 def _part(offset: F64 | None, place: slice) -> F64 | None:

@@ -86,7 +86,7 @@ def _column_of(given: Any, name: str, table: Table, index: Any) -> tuple[str | N
         raise InputError(
             f"{name} has {len(column.values):,} values, but the table {table.n_rows:,} rows: give one a row"
         )
-    return name, table.with_columns({**table.columns, name: column})
+    return name, table.having({name: column})
 
 
 # --- arrays ---------------------------------------------------------------------------------------------------------
