@@ -28,6 +28,7 @@ from berkson.solvers.choose import CONJUGATE, NEWTON, Choice
 from berkson.solvers.newton import newton
 from berkson.solvers.quasi import quasi_newton
 from berkson.solvers.run import Work, run, run_one, run_together
+from berkson.standardise import filled, location
 
 F64 = npt.NDArray[np.float64]
 
@@ -43,10 +44,12 @@ def best(name: str) -> Optimum:
     return optimum(PROBLEMS[name]())
 
 
-def fit_by(monkeypatch: pytest.MonkeyPatch, solver: str, problem: Problem, **options: Any) -> Fit:
+def fit_by(
+    monkeypatch: pytest.MonkeyPatch, solver: str, problem: Problem, *, exact_hessians: int = 0, **options: Any
+) -> Fit:
     """The problem's fit by a solver that would not be chosen for its size."""
-    choice = Choice(solver, "a test asks for it", sample=max(1, len(problem.y) // 4))
-    monkeypatch.setattr("berkson.fit.choose", lambda *size, penalised: choice)
+    choice = Choice(solver, "a test asks for it", max(1, len(problem.y) // 4), exact_hessians=exact_hessians)
+    monkeypatch.setattr("berkson.fit.choose", lambda *size, **facts: choice)
     fitted = fit(problem, **options)
     assert fitted.info.solver == solver
     return fitted
@@ -343,6 +346,67 @@ def test_a_bad_start_is_overcome(monkeypatch: pytest.MonkeyPatch, name: str, tim
     fitted = fit_by(monkeypatch, solver, problem, start=start)
     assert fitted.certificate.certified
     assert_proved(problem, fitted, known)
+
+
+def factors(n: int, seed: int, strength: float) -> Problem:
+    """Three numbers and six factors, coded: some 90 columns, all but the numbers of mostly one value, 1 in the last."""
+    rng = np.random.default_rng(seed)
+    codes = [rng.choice(k, n, p=rng.dirichlet(np.full(k, 0.7))) for k in (40, 20, 15, 9, 9)]
+    dummies = [code[:, None] == np.unique(code)[1:] for code in codes] + [rng.random((n, 1)) < 0.8]
+    X = np.column_stack([rng.normal(size=(n, 3)) * [1.0, 1e5, 1e-2] + [40.0, 1e5, 0.0], *dummies]).astype(float)
+    eta = (X - X.mean(axis=0)) / np.maximum(X.std(axis=0), 1e-3) @ (rng.normal(size=X.shape[1]) / 12.0) - 1.0
+    return Problem(X, (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(np.uint8), strength=strength)
+
+
+@pytest.mark.parametrize("exact_hessians", [0, 1, 2, 3])
+def test_exact_hessians_spare_passes(monkeypatch: pytest.MonkeyPatch, exact_hessians: int) -> None:
+    problem = factors(20_000, 31, 1.0)
+    known = fit_by(monkeypatch, NEWTON, problem, tol=1e-14)
+    fitted = fit_by(monkeypatch, SAMPLED, problem, exact_hessians=exact_hessians)
+    assert fitted.certificate.certified
+    gap = objective(problem, fitted.coef, fitted.intercept) - objective(problem, known.coef, known.intercept)
+    assert gap <= fitted.certificate.gap
+    assert fitted.info.iterations <= 5 - min(exact_hessians, 2)  # of 54 rows an unknown, the sample's Hessian needs 5
+    told = fit_by(monkeypatch, SAMPLED, problem, exact_hessians=exact_hessians, tol=1e-14, max_iterations=1)
+    assert told.info.iterations <= 1
+    assert not told.certificate.certified
+
+
+def test_exact_hessians_are_chosen_where_they_cost_less_than_the_passes_they_save() -> None:
+    coded, numbers = (choose.choose(48_842, 98, 1, 8, filled=filled) for filled in (0.09, 1.0))
+    assert coded.solver == numbers.solver == SAMPLED
+    assert coded.exact_hessians > numbers.exact_hessians > 0
+    assert choose.choose(1_000_000, 51, 1, 8).exact_hessians == 0  # its sample knows enough
+
+
+# --- where columns are counted from -----------------------------------------------------------------------------------
+
+
+def test_columns_of_mostly_one_value_are_counted_from_it() -> None:
+    problem = factors(4000, 32, 1.0)
+    center, spread, _ = location(Dense(problem.X), None, intercept=True)
+    X = problem.X
+    share = X[:, 3:].mean(axis=0)
+    clear = np.abs(share - 0.5) > 0.2  # three standard errors of a share in 64 rows
+    assert share[-1] > 0.7
+    np.testing.assert_array_equal(center[3:][clear], share[clear] > 0.5)
+    np.testing.assert_allclose(center[:3], X[:, :3].mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(spread, X.var(axis=0), rtol=1e-9)
+    assert ((center - X.mean(axis=0)) ** 2 <= spread).all()
+    assert filled(Dense(X), center) == pytest.approx((center != X).mean(), abs=0.02)
+    assert (location(Dense(X), None, intercept=False)[0] == 0.0).all()
+    # most rows are far from those of weight: they do not count
+    rare = 3 + int(np.argmin(np.abs(share - 0.1)))
+    weight = np.where(X[:, rare] == 1.0, 1.0, 1e-9)
+    assert location(Dense(X), weight, intercept=True)[0][rare] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_fit_does_not_depend_on_where_columns_are_counted_from() -> None:
+    base = factors(4000, 33, 1.0)
+    moved = replace(base, X=base.X * 2.0 + 3.0)  # exact for dummies
+    a, b = fit(base, tol=1e-14), fit(replace(moved, strength=4.0), tol=1e-14)
+    np.testing.assert_allclose(2.0 * b.coef, a.coef, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(b.intercept + 3.0 * b.coef.sum(), a.intercept, rtol=1e-6)
 
 
 def test_the_choice_has_reasons() -> None:

@@ -78,7 +78,8 @@ def sampled(
             return (yield from _exact(theta, penalty, target, max_iterations, watch_separation, 0)), None
         theta = fitted
         if exact_hessians:
-            theta, known, iterations = yield from _newton_steps(theta, known, penalty, exact_hessians - 1, aim)
+            more = min(exact_hessians - 1, max_iterations)
+            theta, known, iterations = yield from _newton_steps(theta, known, penalty, more, aim)
             assert known.hessian is not None
             preconditioner, near = Dense.of(known.hessian), None
         else:
