@@ -13,33 +13,68 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.penalty import ElasticNet
+from berkson.problem import InputError
 from berkson.rows.coordinates import Coordinates
 
 F64 = npt.NDArray[np.float64]
 
+LEAST_RATIO = 1e-3  # of a ridge's largest lambda, as glmnet has it: with none of the lasso there is none
+HELD = 1.0  # a ridge on coefficients that are zero, which only keeps matrices regular
+
 
 @dataclass(frozen=True)
 class Regularizer:
-    """l1_ratio from 0 (ridge) to 1 (lasso); weight (p,) >= 0 by which a column's coefficient counts: its factor times,
-    where columns are standardised, its standard deviation (for the ridge part the square of that)."""
+    """l1_ratio from 0 (ridge) to 1 (lasso); factor (p,) by which a column's penalty counts (0: free, inf: its
+    coefficient is zero); unit (p,) what its coefficient is multiplied by: 1, or the column's standard deviation (0: it
+    has none, and its coefficient is zero)."""
 
     l1_ratio: float
     factor: F64
-    unit: F64  # (p,) what |coef_j| is multiplied by: 1, or the standard deviation of the column
+    unit: F64
 
     def penalty(self, amount: float, place: Coordinates) -> ElasticNet:
-        """lambda times the total weight, in theta: the constants are free."""
-        kept = np.arange(len(self.factor) + 1) if place.kept is None else place.kept
-        factor, unit = np.append(self.factor, 0.0)[kept], np.append(self.unit, 0.0)[kept]
-        per_theta = unit / place.scale
-        ridge = amount * (1.0 - self.l1_ratio) * factor * per_theta * per_theta
-        lasso = amount * self.l1_ratio * factor * per_theta
+        """`amount`, which is lambda times the total weight, in theta: the constants are free."""
+        per_theta = self._unit(place) / place.scale
+        factor = self._factor(place)
+        held = ~np.isfinite(factor)
+        factor = np.where(held, 0.0, factor)
+        ridge = np.where(held, HELD, amount * (1.0 - self.l1_ratio) * factor * per_theta * per_theta)
+        lasso = np.where(held, np.inf, amount * self.l1_ratio * factor * per_theta)
+        return ElasticNet(np.tile(ridge, place.contrasts), np.tile(lasso, place.contrasts))
+
+    def without(self, place: Coordinates, *, columns: bool = False) -> ElasticNet:
+        """What holds every penalised coefficient (with `columns`, every column's) at zero."""
+        held = self._factor(place) > 0.0
+        if columns:
+            held = np.arange(place.columns) < (place.columns if place.kept is not None else place.columns - 1)
+        ridge, lasso = np.where(held, HELD, 0.0), np.where(held, np.inf, 0.0)
         return ElasticNet(np.tile(ridge, place.contrasts), np.tile(lasso, place.contrasts))
 
     def largest(self, gradient: F64, place: Coordinates) -> float:
         """The least amount at which every penalised coefficient is zero, given the loss's gradient (size,) where they
-        are; of a pure ridge, as glmnet has it, that of l1_ratio 0.001."""
-        ratio = max(self.l1_ratio, 1e-3)
+        are; of nearly a ridge, as glmnet has it, that of l1_ratio 0.001."""
+        ratio = max(self.l1_ratio, LEAST_RATIO)
         threshold = Regularizer(ratio, self.factor, self.unit).penalty(1.0, place).threshold
-        penalised = threshold > 0.0
+        penalised = np.isfinite(threshold) & (threshold > 0.0)
         return float((np.abs(gradient[penalised]) / threshold[penalised]).max(initial=0.0))
+
+    def _unit(self, place: Coordinates) -> F64:
+        unit: F64 = np.append(self.unit, 1.0)
+        return unit if place.kept is None else unit[place.kept]
+
+    def _factor(self, place: Coordinates) -> F64:
+        factor: F64 = np.append(np.where(self.unit > 0.0, self.factor, np.inf), 0.0)
+        return factor if place.kept is None else factor[place.kept]
+
+
+def factors_of(factors: npt.ArrayLike | None, p: int) -> F64:
+    """Penalty factors as glmnet takes them: rescaled to sum to p; infinity (its column is left out) counts 1."""
+    if factors is None:
+        return np.ones(p)
+    given = np.asarray(factors, dtype=np.float64)
+    if given.shape != (p,) or np.isnan(given).any() or (given < 0.0).any():
+        raise InputError(f"factors must be {p} numbers >= 0, one a column (0: not penalised, infinity: left out)")
+    finite = np.where(np.isinf(given), 1.0, given)
+    if not given.any():
+        raise InputError("all factors are 0, so that nothing is penalised: give at least one column a factor above 0")
+    return np.where(np.isinf(given), np.inf, finite * (p / finite.sum()))

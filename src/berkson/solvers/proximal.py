@@ -102,18 +102,20 @@ def proximal_newton(
     anchor: Anchor | None = None,
     sample: Sample | None = None,
     always_exact: bool = False,
+    at_least: int = 0,
 ) -> Solver[Progress]:
     """Minimise loss + penalty to an estimated gap of `target`, from where the model stands.
 
     anchor       : by whose matrix the gap is estimated, in place of the Hessian's
     always_exact : every step takes the Hessian with its gradient, where that costs next to nothing.
+    at_least     : steps to take where there is any gap at all.
     """
     before = math.inf
     for iteration in range(max_iterations + 1):
         gap = model.gap(penalty, anchor)
-        if gap <= target:
+        if gap <= target and (iteration >= at_least or gap == 0.0):
             return Progress(model, iteration, "target")
-        if not model.fresh and not gap <= CONTRACTS * before:
+        if not model.fresh and not gap <= max(target, CONTRACTS * before):
             model = yield from loss_model(model.theta, sample)
             gap = model.gap(penalty, anchor)
         if model.fresh and gap > CONTRACTS * before and gap <= ROUNDING * abs(model.value(penalty)):

@@ -89,8 +89,10 @@ def witness(course: Course) -> Solver[Witness]:
     return Witness((yield Draw(ROWS_PER_UNKNOWN * course.place.size, course.share)))
 
 
-def advance(model: Model, penalty: ElasticNet, course: Course, seen: Witness) -> Solver[tuple[Model, Point]]:
-    """The fit of a penalty from a model nearby; the model there."""
+def advance(
+    model: Model, penalty: ElasticNet, course: Course, seen: Witness, at_least: int = 0
+) -> Solver[tuple[Model, Point]]:
+    """The fit of a penalty from a model nearby, by so many steps at least; the model there."""
     spent, aim, proof = 0, course.aim, NOTHING
     for _ in range(TRIES):
         progress = yield from proximal_newton(
@@ -100,6 +102,7 @@ def advance(model: Model, penalty: ElasticNet, course: Course, seen: Witness) ->
             max_iterations=course.max_iterations - spent,
             anchor=seen.anchor,
             always_exact=course.cheap_hessian,
+            at_least=max(0, at_least - spent),
         )
         model = progress.model
         spent += progress.iterations

@@ -1,0 +1,178 @@
+"""Where a path begins: the null model, the largest penalty of use, and what all its fits have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.design.dense import Dense
+from berkson.penalty import ElasticNet
+from berkson.prepare import null_coef, standardised
+from berkson.problem import InputError, Problem, check
+from berkson.rows.memory import InMemory, threads_for
+from berkson.select.regularizer import Regularizer, factors_of
+from berkson.solvers.proximal import Model, loss_model, proximal_newton
+from berkson.solvers.regularised import Course, Point, advance, witness
+from berkson.solvers.run import Work, run
+
+F64 = npt.NDArray[np.float64]
+Scale = Literal["mean", "sum"]
+
+NULL_GAP = 1e-30  # of the null loss: the squared rounding of a gradient
+LEAST_WIDE, LEAST = 1e-2, 1e-4  # of the largest lambda: the smallest, for p > n and else, as glmnet has it
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked of a path; see `path`."""
+
+    l1_ratio: float = 1.0
+    lambdas: npt.ArrayLike | None = None
+    count: int = 100
+    smallest: float | None = None
+    factors: npt.ArrayLike | None = None
+    standardize: bool = True
+    scale: Scale = "mean"
+    complete: bool = False
+    tol: float = 1e-6
+    max_iterations: int = 100
+
+    def check(self) -> None:
+        """Refuse what makes no path, in one sentence."""
+        if not 0.0 <= self.l1_ratio <= 1.0:
+            raise InputError(f"l1_ratio is {self.l1_ratio:g}: give a number from 0 (ridge) to 1 (lasso)")
+        if self.lambdas is None and self.count < 1:
+            raise InputError(f"count is {self.count}: a path has at least one penalty")
+        if self.smallest is not None and not 0.0 < self.smallest < 1.0:
+            raise InputError(
+                f"smallest is {self.smallest:g}: it is a part of the largest lambda, between 0 and 1 (glmnet: 1e-4)"
+            )
+        if self.scale not in ("mean", "sum"):
+            raise InputError(f"scale is {self.scale!r}: lambda weighs against the 'mean' of losses or their 'sum'")
+
+
+@dataclass(frozen=True)
+class Start:
+    """The rows in a solver's coordinates, the null model there, and the penalties (lambdas descending).
+
+    null_loss, saturated : the loss of the constant alone (and the offset), and the least of any model (0 for hard
+    labels); null : the objective that tolerances relate to.  given : lambdas are the caller's.
+    """
+
+    problem: Problem
+    options: Options
+    rows: InMemory
+    course: Course
+    regularizer: Regularizer
+    model: Model
+    lambdas: F64
+    given: bool
+    null: float
+    null_loss: float
+    saturated: float
+
+    def amount(self, lambda_: float, total_weight: float) -> float:
+        """What a lambda weighs against the sum of losses."""
+        return lambda_ * (total_weight if self.options.scale == "mean" else 1.0)
+
+    def penalty(self, lambda_: float) -> ElasticNet:
+        total = float(self.course.class_weight.sum())
+        return self.regularizer.penalty(self.amount(lambda_, total), self.course.place)
+
+    def deviance_ratio(self, loss: float) -> float:
+        """The part of the null deviance that is explained."""
+        return (self.null_loss - loss) / (self.null_loss - self.saturated)
+
+
+def begin(problem: Problem, options: Options, work: Work) -> Start:
+    """Check, standardise, fit the null model.  InputError in one sentence for what has no path."""
+    options.check()
+    if problem.penalised:
+        raise InputError("a path sets the penalty itself: give a problem without strength and lasso")
+    if problem.n_classes > 2 and options.l1_ratio > 0.0:
+        raise InputError(
+            f"paths of the lasso are for two classes so far, and there are {problem.n_classes}: set l1_ratio=0"
+        )
+    totals = check(problem)
+    rows, p = standardised(problem), problem.X.shape[1]
+    place, null = rows.coordinates, problem.null_objective(totals)
+    offset = 0.0 if problem.offset is None else float(np.abs(problem.offset).max())
+    target = options.tol * null
+    course = Course(place, totals, len(problem.y), offset, target, 0.5 * target, options.max_iterations)
+    factor = factors_of(options.factors, p)
+    regularizer = Regularizer(options.l1_ratio, factor, units(problem, standardize=options.standardize))
+    cold = place.contract(null_coef(problem, p, course.share)) if problem.intercept else np.zeros(place.size)
+    model = run(loss_model(cold), rows, work)
+    constant = _null(model, regularizer.without(place, columns=True), rows, work)
+    model = _null(constant, regularizer.without(place), rows, work)
+    assert model.at.gradient is not None
+    total = float(totals.sum()) if options.scale == "mean" else 1.0
+    lambdas = _lambdas(options, problem, regularizer.largest(model.at.gradient, place) / total)
+    return Start(
+        problem,
+        options,
+        rows,
+        course,
+        regularizer,
+        model,
+        lambdas,
+        options.lambdas is not None,
+        null,
+        constant.at.value,
+        _saturated(problem),
+    )
+
+
+def walk(start: Start, work: Work) -> Iterator[tuple[Model, Point]]:
+    """The fits of all lambdas in turn, each begun where the last one ended."""
+    seen = run(witness(start.course), start.rows, work)
+    model = start.model
+    for lambda_ in start.lambdas:
+        penalty = start.penalty(float(lambda_))
+        run(seen.renew(model.theta, penalty, start.course.place), start.rows, work)
+        # a step at each, even where the last fit is within tol: differences along a path are smaller than that
+        model, point = run(advance(model, penalty, start.course, seen, at_least=1), start.rows, work)
+        yield model, point
+
+
+def units(problem: Problem, *, standardize: bool, rows: npt.NDArray[np.intp] | None = None) -> F64:
+    """What each column's coefficient is multiplied by in the penalty (p,): its standard deviation (1/N, by weight), or
+    1; 0 of a column that has one value only and so no coefficient beside an intercept."""
+    weight = problem.weight if rows is None or problem.weight is None else problem.weight[rows]
+    count = problem.X.size if rows is None else len(rows) * problem.X.shape[1]
+    _, _, variance, low, high = Dense(problem.X).moments(rows, weight, threads_for(count))
+    if standardize:
+        return np.where(high > low, np.sqrt(variance), 0.0)
+    return np.where((high > low) | (not problem.intercept), 1.0, 0.0)
+
+
+def _null(model: Model, penalty: ElasticNet, rows: InMemory, work: Work) -> Model:
+    """The fit of what is not held at zero, to rounding, so that at the largest lambda nothing else enters."""
+    solver = proximal_newton(model, penalty, target=NULL_GAP * model.at.value, max_iterations=100, always_exact=True)
+    return run(solver, rows, work).model
+
+
+def _lambdas(options: Options, problem: Problem, largest: float) -> F64:
+    if options.lambdas is not None:
+        given = np.asarray(options.lambdas, dtype=np.float64).ravel()
+        if not len(given) or not np.isfinite(given).all() or (given < 0.0).any():
+            raise InputError("lambdas must be finite numbers >= 0, at least one")
+        return -np.sort(-given)
+    if not largest > 0.0:
+        raise InputError("no penalised column changes the fit at all: there is no path, only the null model")
+    n, p = problem.X.shape
+    smallest = options.smallest if options.smallest is not None else LEAST if n >= p else LEAST_WIDE
+    return largest * np.geomspace(1.0, smallest, options.count)
+
+
+def _saturated(problem: Problem) -> float:
+    """The least loss of any model: of soft labels, their entropy."""
+    if problem.y.dtype.kind in "ui":
+        return 0.0
+    y = problem.y if problem.y.ndim == 2 else np.column_stack([1.0 - problem.y, problem.y])
+    each = -(y * np.log(np.where(y > 0.0, y, 1.0))).sum(axis=1)
+    return float(each.sum() if problem.weight is None else problem.weight @ each)
