@@ -5,8 +5,20 @@ import sysconfig
 
 from setuptools import Extension, setup
 
-SOURCES = ("module", "run", "baseline", "avx2", "avx512")
-HEADERS = ("arguments", "pass", "instruction_set", "simd", "load", "products", "pointwise", "passes")
+SOURCES = ("module", "run", "sparse", "baseline", "avx2", "avx512")
+HEADERS = (
+    "arguments",
+    "pass",
+    "instruction_set",
+    "simd",
+    "load",
+    "products",
+    "pointwise",
+    "passes",
+    "method",
+    "sparse",
+    "sparse_pass",
+)
 DIRECTORY = "src/berkson/kernels/native"
 
 # One file serves every CPython from 3.11 on; free-threaded builds have no limited API yet.

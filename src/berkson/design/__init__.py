@@ -1,1 +1,18 @@
-"""Designs: the model matrix as an operator over blocks of rows."""
+"""The model matrix as an operator over blocks of rows: kinds of tables with the same methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.design.dense import Dense
+from berkson.design.sparse import Sparse
+
+Design = Dense | Sparse
+
+
+def design_of(X: npt.NDArray[Any] | Sparse) -> Design:
+    """The operator of a table: an array becomes one, any other table is one."""
+    return Dense(X) if isinstance(X, np.ndarray) else X

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
+    from berkson.kernels import sparse_reference as sparse
     from berkson.kernels.reference import (
         gram,
         linear_predictor,
@@ -31,6 +33,7 @@ __all__ = [
     "multinomial",
     "multinomial_curvature",
     "quadratic_form",
+    "sparse",
     "threads",
 ]
 
@@ -58,8 +61,9 @@ class Backend(TypedDict):
 
 
 def __getattr__(name: str) -> Any:
-    """A kernel, at its first use; from then on all of them are plain attributes of this module."""
-    if name not in _NAMES:
+    """A kernel, or the module `sparse` of those for sparse tables, at its first use; from then on all are plain
+    attributes of this module."""
+    if name not in _NAMES and name != "sparse":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, missing = _load()
     if missing:
@@ -71,7 +75,9 @@ def __getattr__(name: str) -> Any:
             RuntimeWarning,
             stacklevel=2,
         )
+    twin = "sparse_reference" if module.__name__.endswith("reference") else "sparse_compiled"
     globals().update({kernel: getattr(module, kernel) for kernel in _NAMES})
+    globals()["sparse"] = import_module(f"berkson.kernels.{twin}")
     return globals()[name]
 
 

@@ -21,7 +21,7 @@
 #include <immintrin.h>
 #endif
 
-#include "pass.hpp"
+#include "sparse_pass.hpp"
 
 BEGIN_TARGET(TARGET)
 namespace berkson {
@@ -35,9 +35,17 @@ namespace {
 #include "pointwise.hpp"
 
 #include "passes.hpp"
+
+#include "sparse.hpp"
 }  // namespace
 
 const Kernels NAME = {moments,            linear_predictor,      logistic, multinomial,
                       logistic_curvature, multinomial_curvature, gram,     quadratic_form};
+
+#define JOINED_AS_IT_IS(a, b) a##b
+#define JOINED(a, b) JOINED_AS_IT_IS(a, b)
+const Kernels JOINED(sparse_, NAME) = {sparse::moments,     sparse::linear_predictor,   sparse::logistic,
+                                       sparse::multinomial, sparse::logistic_curvature, sparse::multinomial_curvature,
+                                       sparse::gram,        sparse::quadratic_form};
 }  // namespace berkson
 END_TARGET

@@ -1,6 +1,7 @@
 // The door to Python: arrays in, answers into arrays that the caller made.
 
-#include "arguments.hpp"
+#include "method.hpp"
+#include "sparse_pass.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -22,17 +23,6 @@ void put_gradient(const Pass& pass, const double* from, double* to) {
 void put_symmetric(const Pass& pass, const double* from, double* to, ptrdiff_t to_stride) {
     for (ptrdiff_t i = 0; i < pass.q; i++)
         for (ptrdiff_t j = i; j < pass.q; j++) to[i * to_stride + j] = to[j * to_stride + i] = from[i * pass.width + j];
-}
-
-int as_int(PyObject* object) {
-    const long value = PyLong_AsLong(object);
-    if (value == -1 && PyErr_Occurred()) throw Raised();
-    return value > 1 << 20 ? 1 << 20 : value < 0 ? 0 : int(value);
-}
-
-ptrdiff_t columns_of(const Array& array, const char* name) {
-    if (!array || array.ndim() != 2) raise(PyExc_ValueError, "%s must have two dimensions", name);
-    return array.size(1);
 }
 
 // --- the functions: what they compute stands in reference.py --------------------------------------------------------
@@ -189,27 +179,6 @@ PyObject* py_quadratic_form(PyObject* const* a) {
     Py_RETURN_NONE;
 }
 
-// Turns a function over `count` positional arguments into one that Python can call.
-template <PyObject* (*function)(PyObject* const*), Py_ssize_t count>
-PyObject* call(PyObject*, PyObject* const* arguments, Py_ssize_t given) {
-    if (given != count) {
-        PyErr_Format(PyExc_TypeError, "%zd arguments are needed, %zd were given", count, given);
-        return nullptr;
-    }
-    try {
-        return function(arguments);
-    } catch (const Raised&) {
-        return nullptr;
-    } catch (const std::bad_alloc&) {
-        return PyErr_NoMemory();
-    }
-}
-
-template <PyObject* (*function)(PyObject* const*), Py_ssize_t count>
-constexpr PyMethodDef method(const char* name) {
-    return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call<function, count>)), METH_FASTCALL, nullptr};
-}
-
 PyMethodDef methods[] = {method<py_moments, 6>("moments"),
                          method<py_linear_predictor, 7>("linear_predictor"),
                          method<py_logistic, 11>("logistic"),
@@ -230,13 +199,16 @@ int set_up(PyObject* module) {
     const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-    if (has_avx2 && (!wanted || !strcmp(wanted, "avx2"))) kernels = &avx2, instruction_set = "avx2", found = true;
-    if (has_avx512 && (!wanted || !strcmp(wanted, "avx512"))) kernels = &avx512, instruction_set = "avx512", found = true;
+    if (has_avx2 && (!wanted || !strcmp(wanted, "avx2")))
+        kernels = &avx2, sparse_kernels = &sparse_avx2, instruction_set = "avx2", found = true;
+    if (has_avx512 && (!wanted || !strcmp(wanted, "avx512")))
+        kernels = &avx512, sparse_kernels = &sparse_avx512, instruction_set = "avx512", found = true;
 #endif
     if (!found) {
         PyErr_Format(PyExc_RuntimeError, "BERKSON_ISA=%s: this machine cannot run it; take avx512, avx2 or baseline", wanted);
         return -1;
     }
+    if (PyModule_AddFunctions(module, sparse_methods)) return -1;
     return PyModule_AddStringConstant(module, "instruction_set", instruction_set);
 }
 

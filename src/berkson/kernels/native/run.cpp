@@ -9,13 +9,12 @@
 #include <thread>
 #include <vector>
 
-#include "pass.hpp"
+#include "sparse_pass.hpp"
 
 namespace berkson {
 namespace {
 
 constexpr double work_per_thread = 3e5;  // multiply-adds that are worth starting a thread for (some tens of microseconds)
-constexpr ptrdiff_t most_chunks = 64;
 constexpr ptrdiff_t slot_memory = ptrdiff_t(1) << 20;  // bytes of partial answers that may always wait to be added
 
 // Chunks are handed out in order and their partial answers added in order.  A chunk's answer waits in one of a few slots
@@ -76,6 +75,10 @@ private:
 }  // namespace
 
 void run(Kernel kernel, const Pass& pass, double work_per_row, int threads, double* total) {
+    run(kernel, pass, work_per_row, threads, total, 64);
+}
+
+void run(Kernel kernel, const Pass& pass, double work_per_row, int threads, double* total, ptrdiff_t most_chunks) {
     std::fill_n(total, pass.sums, 0.0);
     std::fill_n(total + pass.sums, pass.minima, std::numeric_limits<double>::infinity());
     const ptrdiff_t least = pass.order >= 2 ? 512 : 64;  // rows, so that adding up a partial answer stays a small part
