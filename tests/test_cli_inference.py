@@ -139,7 +139,7 @@ def test_bias_reduced_models_are_saved_and_not_checked(capsys: pytest.CaptureFix
         (["--robust", "CR1"], "needs clusters"),
         (["--cluster", "hospital"], "has no column 'hospital'"),
         (["--robust", "HC1", "--ci", "profile"], "does not; ask for Wald intervals"),
-        (["--strength", "1", "--robust", "HC1"], "standard errors of a penalised fit"),
+        (["--strength", "1", "--robust", "HC1"], "a penalised fit has estimates and predictions, but no inference"),
         (["--firth", "--strength", "1"], "fit without a penalty"),
         (["--reference", "1"], "event= chooses"),
         (["--level", "95"], "is not between 0 and 1"),

@@ -31,6 +31,7 @@ WeightKind = Literal["frequency", "precision", "sampling"]
 
 ALL = slice(None)
 CELLS = 1 << 20  # of the design that is held as float64 at a time
+CHANGED = 1e-9  # of the null objective: rounding of sums is far below, any change of note above
 
 
 class StatisticsError(ValueError):
@@ -146,8 +147,18 @@ class Estimates:
 
     @cached_property
     def at(self) -> Evaluation:
-        """The negative log-likelihood with gradient and Hessian at the estimate, in theta.  One pass."""
+        """The negative log-likelihood with gradient and Hessian at the estimate, in theta.  One pass.
+
+        StatisticsError where it is no longer the one that was proved: arrays are read as they lie, at any time.
+        """
         answer: Evaluation = self.rows.answer_one(Evaluate(self.theta, 2))
+        proof = self.fit.certificate
+        maximum = self.theta is self.fit.theta and self.problem.strength == 0.0 and proof.certified
+        if maximum and not abs(answer.value - proof.objective) <= CHANGED * proof.null_objective:
+            raise StatisticsError(
+                "the data have changed since the fit, which reads them as they lie; fit again, and give copies of "
+                "arrays that are written to"
+            )
         return answer
 
     @cached_property
@@ -167,12 +178,21 @@ class Estimates:
         certificate = self.fit.certificate
         if self.problem.strength > 0.0:
             raise StatisticsError(
-                "standard errors of a penalised fit would ignore its bias; fit without a penalty, or use the bootstrap"
+                "a penalised fit has estimates and predictions, but no inference, which would ignore its bias; fit "
+                "without a penalty"
             )
         if certificate.separation is not None or not certificate.certified:
             raise StatisticsError(
                 f"there are no standard errors where there is no proved optimum: {certificate.status}"
             )
+
+    def require_optimum(self) -> None:
+        """StatisticsError where the certificate does not hold: estimates alone may be those of a penalised fit."""
+        certificate = self.fit.certificate
+        if self.problem.strength == 0.0:
+            self.require()
+        elif not certificate.certified:
+            raise StatisticsError(f"there are no estimates without a proved optimum: {certificate.status}")
 
     def from_theta(self, covariance: F64) -> F64:
         """A covariance of theta as one of the parameters (d, d), NaN where a parameter is not estimable."""

@@ -42,7 +42,7 @@ class Predictor:
     schema: Schema
 
     def __post_init__(self) -> None:
-        self.estimates.require()
+        self.estimates.require_optimum()
         aliased = {alias.column for alias in self.estimates.fit.certificate.rank.aliased}
         expected = [column not in aliased for column in self.estimates.columns] * len(self.estimates.equations)
         if (self.estimates.estimable != expected).any():

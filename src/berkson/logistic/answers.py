@@ -16,8 +16,8 @@ from berkson.inference.predictions import Policy, Predictions, predictions
 from berkson.inference.quantities import Quantities
 from berkson.inference.scenarios import Population, fitted_population
 from berkson.kernels.reference import sigmoid, softmax
-from berkson.logistic.inputs import predictors_table
-from berkson.logistic.numbers import Numbers, proved
+from berkson.logistic.inputs import free, index_of, predictors_table
+from berkson.logistic.numbers import Numbers
 from berkson.table import from_frame
 
 if TYPE_CHECKING:
@@ -44,32 +44,30 @@ def predict(fit: Numbers, new: Any, kind: str, interval: bool | float, offset: A
     """See `LogitFit.predict`."""
     if kind not in ("probability", "link", "class"):
         raise ValueError(f"kind={kind!r} is no kind of prediction; choose 'probability', 'link' or 'class'")
+    if not isinstance(interval, (bool, int, float, np.bool_, np.number)):
+        raise ValueError(f"interval={interval!r} is neither True nor a level between 0 and 1, such as 0.95")
     if interval and kind == "class":
         raise ValueError("a class has no interval; ask for that of its probability")
-    proved(fit.estimates)
+    fit.estimates.require_optimum()
     level = fit.level if interval is True else float(interval) or None
-    index = fit.frames.index_of(fit.prepared.used) if new is None else getattr(new, "index", None)
-    plain = fit.prepared.problem.strength > 0.0 or isinstance(fit.estimates, LimitingEstimates)
-    if level is None and (plain or new is None):
-        return _shaped(fit, kind, _values(fit, new, kind), index)
+    index = fit.frames.index_of(fit.prepared.used) if new is None else index_of(new)
+    if level is None and new is None:
+        return _shaped(fit, kind, _values(fit, kind), index)
+    if level is None and isinstance(fit.estimates, LimitingEstimates):
+        raise StatisticsError(
+            "the data are separated, and the limit of the estimates predicts only the rows it was fitted to; use bias "
+            "reduction to predict others"
+        )
     found = _predictions(fit, new, kind, level, offset, policy)
     for note in found.notes:
         warnings.warn(note, UserWarning, stacklevel=3)
     return _shaped(fit, kind, found.value, index) if level is None else _with_errors(fit, found, index)
 
 
-def _values(fit: Numbers, new: Any, kind: str) -> F64:
-    """(n, R) without standard errors: of the rows fitted, and of estimates that have none."""
+def _values(fit: Numbers, kind: str) -> F64:
+    """(n, R) of the rows fitted, without standard errors."""
     estimates = fit.estimates
-    if new is None:
-        eta = estimates.linear_predictor()
-    elif isinstance(estimates, LimitingEstimates):
-        raise StatisticsError(
-            "the data are separated, and the limit of the estimates predicts only the rows it was fitted to; use bias "
-            "reduction to predict others"
-        )
-    else:
-        eta = fit.model.linear_predictor(predictors_table(new, fit.model.schema.names))
+    eta = estimates.linear_predictor()
     if eta.shape[1] == 1:
         return eta if kind == "link" else sigmoid(eta)
     if kind == "link":
@@ -85,7 +83,9 @@ def _predictions(fit: Numbers, new: Any, kind: str, level: float | None, offset:
     if new is None:
         table, shift = fit.prepared.complete, _offset(population(fit).offset)
     else:
-        table = predictors_table(new, schema.names)
+        table = predictors_table(new, schema)
+        if isinstance(offset, str):
+            table[offset]  # where it is named for these rows it must be there
         shift = _offset(fit.prepared.offset if offset is None else offset)
     return predictions(
         fit.estimates,
@@ -160,8 +160,10 @@ def augment(fit: Numbers, kind: str) -> Any:
     from berkson.inference.influence import influence
     from berkson.inference.residuals import leverage, residuals
 
+    if kind not in ("link", "probability"):
+        raise ValueError(f"kind={kind!r} is no kind of fitted value; choose 'link' or 'probability'")
     estimates = fit.estimates
-    values = _values(fit, None, kind)
+    values = _values(fit, kind)
     if fit.prepared.problem.n_classes > 2:
         named = {f".fitted.{name}": column for name, column in zip(_names(fit, kind), values.T, strict=True)}
         added = named | {".resid": residuals(estimates, "deviance"), ".hat": leverage(estimates)}
@@ -182,6 +184,9 @@ def augment(fit: Numbers, kind: str) -> Any:
 # --- effects and tests ----------------------------------------------------------------------------------------------
 
 
+NUMBERS = ("estimate", "std.error", "statistic", "p.value", "conf.low", "conf.high")
+
+
 def quantities_table(fit: Numbers, found: Quantities, level: float | None) -> Any:
     """Effects, averages or contrasts: term, contrast, y.level, held and grouping columns, then the numbers."""
     for note in found.notes:
@@ -192,16 +197,12 @@ def quantities_table(fit: Numbers, found: Quantities, level: float | None) -> An
     if fit.prepared.problem.n_classes > 2:
         columns["y.level"] = list(found.labels["class"])
     for name, values in (*found.at.items(), *found.groups.items()):
-        columns[name] = [value if isinstance(value, (int, float, str, bool)) else str(value) for value in values]
+        columns[free(name, {*columns, *NUMBERS})] = [
+            value if isinstance(value, (int, float, str, bool)) else str(value) for value in values
+        ]
     ends = found.interval(fit.level if level is None else level)
-    columns |= {
-        "estimate": found.estimate,
-        "std.error": found.std_error,
-        "statistic": found.statistic,
-        "p.value": found.p_value,
-        "conf.low": ends[:, 0],
-        "conf.high": ends[:, 1],
-    }
+    values = (found.estimate, found.std_error, found.statistic, found.p_value, ends[:, 0], ends[:, 1])
+    columns |= dict(zip(NUMBERS, values, strict=True))
     return fit.frames.table(columns)
 
 

@@ -36,6 +36,7 @@ from berkson.inference.fit_tests import Pearson, SumOfSquares, pearson, unweight
 from berkson.inference.forecasts import Forecasts, forecasts
 from berkson.inference.influence import dfbetas, influence
 from berkson.inference.residuals import ResidualKind, leverage, quantile_residuals, residuals
+from berkson.logistic.inputs import free
 from berkson.logistic.numbers import Numbers
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Diagnostics:
         """Condition indices, and the share of each parameter's variance that is due to each."""
         found = condition(self.of.estimates)
         shares = dict(zip(found.names, found.proportions.T, strict=True))
-        return self.of.frames.table({"index": found.indices, **shares})
+        return self.of.frames.table({free("index", shares): found.indices, **shares})
 
     # --- fit ------------------------------------------------------------------------------------------------------
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berkson.logistic.inputs import free
 from berkson.model import Prepared
 from berkson.report.layout import Grid, Row, lines, significant
-from berkson.table import Column, Table
+from berkson.table import Column, Table, quoted
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -142,12 +143,20 @@ class Frames:
     def matrix(self, names: Sequence[str], values: F64) -> Any:
         """A square table with the same names for rows and columns, a column `term` where rows have no labels."""
         columns = dict(zip(names, values.T, strict=True))
-        return self.table(columns, list(names)) if self.labelled else self.table({"term": list(names), **columns})
+        if self.labelled:
+            return self.table(columns, list(names))
+        return self.table({free("term", names): list(names), **columns})
 
     def joined(self, prepared: Prepared, columns: Mapping[str, Any]) -> Any:
         """The rows of the caller's table that were used, with more columns."""
         import narwhals as nw
 
+        clash = [name for name in columns if name in prepared.table.columns]
+        if clash:
+            raise ValueError(
+                f"the data have a column {quoted(clash[0])}, which is a name that this table gives; rename it in the "
+                "data"
+            )
         whole = nw.from_native(self.source, allow_series=True, pass_through=True)
         if not isinstance(whole, (nw.DataFrame, nw.LazyFrame)):
             own = {name: as_values(column) for name, column in prepared.complete.columns.items()}
@@ -168,15 +177,22 @@ def as_values(column: Column) -> Array:
 
 
 def frames_of(*sources: Any) -> Frames:
-    """The kind of the first of these that is a table or Series of a data frame library."""
+    """The kind of the first of these that is a table or Series of a data frame library, which is kept as it is now."""
     for source in sources:
         if isinstance(source, (np.ndarray, list, tuple, Table)):
             continue
         for value in source.values() if isinstance(source, Mapping) else (source,):
             library = None if isinstance(value, (np.ndarray, list, tuple)) else _library(value)
             if library is not None:
-                return Frames(library, value)
+                return Frames(library, _as_it_is_now(value))
     return Frames()
+
+
+def _as_it_is_now(value: Any) -> Any:
+    """The table or Series with what it holds now, whatever is assigned to it later; its numbers are not copied."""
+    if hasattr(value, "iloc"):
+        return value.copy(deep=False)
+    return value.clone() if hasattr(value, "clone") else value
 
 
 def _library(value: Any) -> Any:

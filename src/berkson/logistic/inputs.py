@@ -6,7 +6,7 @@ is said of them too; only X itself goes to the engine unread and uncopied.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,9 +19,9 @@ from berkson.formula.outcome import learn_outcome, read_outcome
 from berkson.formula.syntax import Name
 from berkson.inference.clusters import Clusters, clusters_of
 from berkson.labels import encode
-from berkson.model import Prepared, RowCount, classes_of, prepare
+from berkson.model import WORDING, Prepared, RowCount, classes_of, prepare
 from berkson.problem import InputError, Problem
-from berkson.table import Column, Table, from_frame, number_text
+from berkson.table import Column, Table, from_frame, listing, number_text
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -115,6 +115,8 @@ def read_arrays(y: Any, X: Any, options: Options) -> Arrays | Prepared:
         if isinstance(value, str):
             raise ValueError(f"{what}={value!r} names a column, and there is no table with y and X: give the values")
     table, matrix = _predictors(X)
+    if not table.columns and not options.intercept:
+        raise InputError("X has no columns and there is no intercept: there is nothing to fit")
     response, columns = _response(y, set(table.columns))
     lengths = {len(column.values) for column in columns.values()}
     if lengths != {table.n_rows}:
@@ -153,7 +155,10 @@ def _as_they_lie(response: Response, table: Table, X: Array, names: list[str], o
     if options.weights is not None:
         own = _numbers(table[options.weights])
         weight = own if trials is None else own * trials
-    problem = Problem(X, y, len(classes), weight, offset, options.strength, options.intercept, tuple(names), classes)
+    problem = Problem(
+        *(X, y, len(classes), weight, offset, options.strength, options.intercept, tuple(names), classes),
+        wording=replace(WORDING, source=table.source),
+    )
     formula = parse(f"{response} ~ {'' if options.intercept else '0 + '}.")
     rows = RowCount(table.n_rows, table.n_rows, {})
     return Prepared(formula, schema, table, rows, problem, options.weights, options.offset, None)
@@ -173,10 +178,16 @@ def _numbers(column: Column) -> F64:
     return column.as_number().values.astype(np.float64, copy=False)
 
 
-def predictors_table(X: Any, names: tuple[str, ...]) -> Table:
+def predictors_table(X: Any, schema: Schema) -> Table:
     """X as a table: a data frame by its own names, an array's columns by the names of a model, in order."""
     if not isinstance(X, (np.ndarray, list, tuple)):
-        return from_frame(X)
+        return from_frame(_as_frame(X))
+    names = schema.names
+    if schema.predictors != names:
+        raise ValueError(
+            f"an array does not tell which of its columns is which: give a table with the columns "
+            f"{listing(schema.predictors, 20)}"
+        )
     table, _ = _predictors(X)
     if len(table.columns) != len(names):
         raise ValueError(f"X has {len(table.columns)} columns, but the model {len(names)}: {', '.join(names[:10])}")
@@ -193,7 +204,7 @@ def _predictors(X: Any) -> tuple[Table, Array | None]:
             return table, None
         numbers = {name: _as_number(column) for name, column in table.columns.items()}
         return Table(numbers, table.n_rows, "X"), _matrix(X, list(numbers.values()), table.n_rows)
-    array = _refuse_masked(np.asarray(X))
+    array = _array_of(X)
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2:
         raise InputError(f"X has {array.ndim} dimensions; a table has two, rows and columns")
@@ -209,6 +220,18 @@ def _predictors(X: Any) -> tuple[Table, Array | None]:
     return Table(columns, len(array), ARRAYS), array
 
 
+def _array_of(X: Any) -> Array:
+    """InputError where NumPy would make other numbers of X than it holds, or none."""
+    _refuse_masked(X)
+    try:
+        array = np.asarray(X)
+    except ValueError:
+        raise InputError("the rows of X differ in length: give each as many numbers as there are columns") from None
+    if array.dtype.kind in "cmM":
+        raise InputError(f"X holds {array.dtype}, not real numbers: convert it, times to days since a date, say")
+    return array
+
+
 def _as_number(column: Column) -> Column:
     """Booleans as numbers, uncopied where none is missing."""
     if column.kind == "boolean" and not column.missing().any():
@@ -220,9 +243,11 @@ def _as_frame(X: Any) -> Any:
     """A single Series as a table of one column."""
     if isinstance(X, Mapping):
         return X
+    if hasattr(X, "tocsr"):
+        raise InputError("X is sparse, and tables are dense here: give X.toarray()")
     import narwhals as nw
 
-    found = nw.from_native(X, allow_series=True, pass_through=True)
+    found = nw.from_native(X, series_only=True, pass_through=True)
     return {str(found.name or "x0"): X} if isinstance(found, nw.Series) else X
 
 
@@ -245,7 +270,7 @@ def _response(y: Any, taken: set[str]) -> tuple[Response, dict[str, Column]]:
         array = array[:, 0]
     if isinstance(array, np.ndarray) and array.ndim == 2:
         return _counts(array, taken)
-    name = _free(name, taken)
+    name = free(name, taken)
     return Response((name,)), {name: from_frame({name: array}, ARRAYS)[name]}
 
 
@@ -267,13 +292,13 @@ def _counts(y: Array, taken: set[str]) -> tuple[Response, dict[str, Column]]:
         raise InputError(
             f"y has {y.shape[1]} columns; give one of labels or of shares, or two of counts, successes and failures"
         )
-    names = _free("successes", taken), _free("failures", taken)
+    names = free("successes", taken), free("failures", taken)
     columns = {name: from_frame({name: y[:, k]}, ARRAYS)[name] for k, name in enumerate(names)}
     return Response(names, "failures"), columns
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """The name, between parentheses where a column of X has it."""
+def free(name: str, taken: Collection[str]) -> str:
+    """The name, between parentheses where it is taken."""
     while name in taken:
         name = f"({name})"
     return name
@@ -311,7 +336,10 @@ def clusters_by(cluster: Any, prepared: Prepared, index: Any) -> tuple[Clusters,
     if cluster is None:
         return ()
     names = [cluster] if isinstance(cluster, str) else cluster
-    if isinstance(names, (list, tuple)) and 0 < len(names) <= 2 and all(isinstance(name, str) for name in names):
+    named = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+    if named and 2 < len(names) < prepared.table.n_rows:
+        raise InputError(f"clusters can be crossed two ways, not {len(names)}; choose the two that matter most")
+    if named and 0 < len(names) <= 2:
         return tuple(clusters_of(prepared.complete[name]) for name in names)
     _refuse_shuffled(cluster, "cluster", index)
     column = from_frame({"cluster": cluster}, ARRAYS)["cluster"]

@@ -117,7 +117,8 @@ class Numbers:
     @property
     def params(self) -> Any:
         """Estimates on the scale of log-odds; +-inf where the data are separated, NaN of an aliased column."""
-        return self._vector(proved(self.estimates).params)
+        self.estimates.require_optimum()
+        return self._vector(self.estimates.params)
 
     @property
     def bse(self) -> Any:
@@ -168,7 +169,7 @@ class Numbers:
     @cached_property
     def goodness(self) -> Goodness:
         """Likelihoods, degrees of freedom, information criteria and the test of all terms, as numbers."""
-        proved(self.estimates)
+        self.estimates.require_optimum()
         if self.fit.problem.strength > 0.0:
             raise StatisticsError(
                 "the likelihood of a penalised fit is no maximum, so it is no measure to compare models by; fit "
@@ -366,12 +367,3 @@ def covariance_of(fit: Numbers, kind: str | None, clusters: tuple[Clusters, ...]
 
     found = replace(fit, clusters=clusters).bootstrap()
     return replace(bootstrap_covariance(found), notes=(found.note,) if found.note else ())
-
-
-def proved(estimates: Estimates) -> Estimates:
-    """The estimates, if their certificate holds; StatisticsError where not.  A ridge has estimates too."""
-    if estimates.problem.strength == 0.0:
-        estimates.require()
-    elif not estimates.fit.certificate.certified:
-        raise StatisticsError(f"there are no estimates without a proved optimum: {estimates.fit.certificate.status}")
-    return estimates

@@ -132,7 +132,7 @@ def _one_dimensional(name: str, values: Any) -> Array:
         )
     array = np.asarray(values)
     if array.ndim == 0:
-        raise ValueError(f"{quoted(name)} is a single value, {shorten(repr(values))}; give one for each row")
+        raise ValueError(f"{quoted(name)} is a single value, {shorten(repr(array.item()))}; give one for each row")
     if array.ndim != 1:
         raise ValueError(f"column {quoted(name)} has {array.ndim} dimensions; a column has one")
     return array
