@@ -36,12 +36,18 @@ def read(name: str) -> pd.DataFrame:
     return pd.read_csv(DATA / name)
 
 
+def shares() -> pd.DataFrame:
+    table = read("menarche.csv")
+    return table.assign(share=table["Menarche"] / table["Total"])
+
+
 FITS: dict[str, Callable[[], LogitFit]] = {
     "births": lambda: logit("low ~ age + lwt + C(race) + smoke", births()),
     "weights": lambda: logit("low ~ age + C(race)", births(), weights="w", weight_kind="precision"),
     "offset": lambda: logit("low ~ age + smoke", births(), offset="hundredweight"),
     "no intercept": lambda: logit("low ~ 0 + age + C(race)", births()),
     "menarche": lambda: logit("Menarche / Total ~ Age", read("menarche.csv")),
+    "shares": lambda: logit("share ~ Age", shares(), weights="Total", weight_kind="precision"),
     "infert": lambda: logit('case ~ C(education, ref="0-5yrs") * spontaneous + log(age)', read("infert.csv")),
     "titanic": lambda: logit("survived ~ sex * age + passengerClass", read("titanic_passengers.csv")),
 }
@@ -72,6 +78,28 @@ def test_tables_are_those_of_broom(name: str) -> None:
     augmented = fit.augment().head(40)
     for column, values in expected["augment"].items():
         np.testing.assert_allclose(augmented[column], values, rtol=1e-7, atol=1e-12)  # R's leverages come from a QR
+
+
+def test_shares_of_whole_precision_weights_are_counts() -> None:
+    share = FITS["shares"]()
+    count = FITS["menarche"]()
+    assert share.diagnostics.auc() == count.diagnostics.auc()
+    assert share.diagnostics.explained() == count.diagnostics.explained()
+    assert share.diagnostics.sum_of_squares() == count.diagnostics.sum_of_squares()
+    assert f"AIC {share.aic:.2f}" in str(share.summary())
+    halves = logit("share ~ Age", shares().assign(w=lambda t: t["Total"] / 2), weights="w", weight_kind="precision")
+    assert halves.deviance == pytest.approx(share.deviance / 2)
+    assert halves.llf == pytest.approx(-halves.fit.certificate.objective)  # no binomial coefficients of half a trial
+    assert "AIC" not in str(halves.summary())
+
+
+def test_leaving_out_an_aliased_term_leaves_aic_as_it_is() -> None:
+    with pytest.warns(RankWarning):
+        fit = logit("low ~ age + lwt + I(2*age)", births())
+    table = fit.drop1().set_index("term")
+    assert table.loc["I(2*age)", "df"] == 0
+    assert table.loc["I(2*age)", "AIC"] == fit.aic  # as in R
+    assert table.loc["lwt", "AIC"] == pytest.approx(logit("low ~ age", births()).aic)
 
 
 def test_tidy_exponentiates_estimates_and_intervals_alone() -> None:

@@ -37,6 +37,7 @@ binomials <- list(
   offset = glm(low ~ age + smoke, binomial, births, offset = lwt / 100, control = exact),
   `no intercept` = glm(low ~ 0 + age + race, binomial, births, control = exact),
   menarche = glm(cbind(Menarche, Total - Menarche) ~ Age, binomial, menarche, control = exact),
+  shares = glm(Menarche / Total ~ Age, binomial, menarche, weights = Total, control = exact),
   infert = glm(case ~ education * spontaneous + log(age), binomial, infert, control = exact),
   titanic = glm(survived ~ sex * age + passengerClass, binomial, titanic, control = exact),
   few = glm(case ~ dose, binomial, few, control = exact)

@@ -213,6 +213,14 @@ class Estimates:
             return float(weight.sum())
         return float(np.divide(weight, self.trials, out=np.zeros(len(weight)), where=self.trials > 0).sum())
 
+    @property
+    def counts_outcomes(self) -> bool:
+        """Whether the weight of a row is a number of outcomes: a frequency, or the trials alone."""
+        weight = self.problem.weight
+        if weight is None or self.weight_kind == "frequency":
+            return True
+        return self.trials is not None and np.array_equal(weight, self.trials)
+
     def blocks(self) -> Iterator[Block]:
         """The design, a run of rows at a time."""
         problem = self.problem

@@ -47,7 +47,7 @@ def explained(estimates: Estimates) -> Explained:
         tjur = float(events @ p) / float(events.sum()) - float(others @ p) / float(others.sum())
     return Explained(
         1.0 - own / null,
-        1.0 - (own - np.count_nonzero(estimates.estimable)) / null,
+        1.0 - (own - int(np.count_nonzero(estimates.estimable))) / null,
         cox_snell,
         cox_snell / -math.expm1(2.0 * null / n),
         tjur,

@@ -84,7 +84,7 @@ def unweighted_sum_of_squares(estimates: Estimates) -> SumOfSquares:
             f"the test of the sum of squares is for two classes, and the response has {estimates.problem.n_classes}; "
             "use Hosmer and Lemeshow's"
         )
-    if estimates.problem.weight is not None and estimates.weight_kind != "frequency":
+    if not estimates.counts_outcomes:
         raise StatisticsError(
             f"the test of the sum of squares needs independent outcomes, which {estimates.weight_kind} weights do not "
             "count; fit without weights, or with frequency weights"

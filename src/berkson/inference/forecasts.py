@@ -111,7 +111,8 @@ def forecasts(estimates: Estimates) -> Forecasts:
     estimates.require()
     eta, problem = estimates.linear_predictor(), estimates.problem
     probability = sigmoid(eta[:, 0]) if problem.n_classes == 2 else softmax(eta)
-    return Forecasts(probability, problem.y, problem.weight, estimates.weight_kind)
+    kind: WeightKind = "frequency" if estimates.counts_outcomes else estimates.weight_kind
+    return Forecasts(probability, problem.y, problem.weight, kind)
 
 
 def _refuse(wrong: npt.NDArray[np.bool_], what: str, needs: str) -> None:

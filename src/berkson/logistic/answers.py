@@ -223,6 +223,6 @@ def term_table(fit: Numbers, type: TableType, method: Method) -> Any:
     found = term_tests(fit.estimates, fit.prepared.schema, type, method, fit.covariance)
     columns: dict[str, Any] = {"term": list(found.terms), "df": found.df, "statistic": found.statistic}
     if type == "drop1" and method == "lr":
-        columns["AIC"] = fit.goodness.aic + found.statistic - 2.0 * found.df
+        columns["AIC"] = fit.goodness.aic + np.where(found.df > 0, found.statistic - 2.0 * found.df, 0.0)
     columns["p.value"] = found.p_value
     return fit.frames.table(columns)

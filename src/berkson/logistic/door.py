@@ -52,8 +52,8 @@ def logit(
     reference       of more classes, the one that others are compared with: by default the first
     weights         name of a column, or values
     weight_kind     what a weight w of a row means.  "frequency": w rows like it were seen; a whole number.
-                    "precision": one row whose log-likelihood counts w times, R's `weights`.  "sampling": it stands for
-                    w rows of a population.
+                    "precision": one row whose log-likelihood counts w times, R's `weights`, and so the trials of a
+                    share.  "sampling": it stands for w rows of a population.
     offset          a known part of the log-odds: name of a column, or values
     intercept       of arrays; in a formula write `+ 0` for none
     missing         "drop": rows that lack a value are left out, and counted in the summary; "raise"
@@ -89,7 +89,7 @@ def logit(
     else:
         prepared, result = _fit_arrays(read_arrays(formula, data, options), weight_kind, tol, max_iterations)
         frames = frames_of(data, formula)
-    estimates = Estimates(result, _class_number(reference, prepared), weight_kind, trials_of(prepared))
+    estimates = Estimates(result, _class_number(reference, prepared), weight_kind, trials_of(prepared, weight_kind))
     method: Method | None = "mean" if bias_reduction == "firth" else bias_reduction
     _warn(result, method is not None)
     return LogitFit(

@@ -18,6 +18,7 @@ from berkson.formula.formula import Response
 from berkson.formula.outcome import learn_outcome, read_outcome
 from berkson.formula.syntax import Name
 from berkson.inference.clusters import Clusters, clusters_of
+from berkson.inference.estimates import WeightKind
 from berkson.labels import encode
 from berkson.model import WORDING, Prepared, RowCount, classes_of, prepare
 from berkson.problem import InputError, Problem
@@ -29,6 +30,7 @@ F64 = npt.NDArray[np.float64]
 WEIGHTS, OFFSET = "(weights)", "(offset)"  # names of what was given as an array
 READ_AS_THEY_ARE = frozenset("?bBhHiIlLqQfd")  # characters of the element types that kernels read, in native byte order
 ARRAYS = "arrays"  # where they come from, in messages
+WHOLE = 1e-3  # how far from a whole number a share of trials may be, as in R's glm: shares are rounded
 
 
 @dataclass(frozen=True)
@@ -324,11 +326,20 @@ def plain_labels(schema: Schema, names: tuple[str, ...]) -> list[Any]:
     return list(names)
 
 
-def trials_of(prepared: Prepared) -> F64 | None:
-    """(n,) the trials of grouped counts; None where each row is one trial."""
-    outcome = prepared.schema.outcome
+def trials_of(prepared: Prepared, weight_kind: WeightKind) -> F64 | None:
+    """(n,) the trials of grouped counts; None where each row is one trial.
+
+    Shares under precision weights are counts where all weights, and all shares of them, are whole: R's `glm(share ~ x,
+    binomial, weights = trials)`.
+    """
+    outcome, problem = prepared.schema.outcome, prepared.problem
     assert outcome is not None
-    return prepared.schema.response(prepared.complete)[1] if outcome.kind == "counts" else None
+    if outcome.kind == "counts":
+        return prepared.schema.response(prepared.complete)[1]
+    if outcome.kind != "fraction" or weight_kind != "precision" or problem.weight is None:
+        return None
+    whole = all(np.abs(count - np.rint(count)).max() <= WHOLE for count in (problem.weight, problem.weight * problem.y))
+    return problem.weight if whole else None
 
 
 def clusters_by(cluster: Any, prepared: Prepared, index: Any) -> tuple[Clusters, ...]:

@@ -180,7 +180,7 @@ def _goodness(found: Findings) -> Iterator[Block]:
     assert found.model.schema.outcome is not None
     kind, likelihood = found.model.schema.outcome.kind, fitted.likelihood
     limit = " in the limit" if isinstance(found.estimates, LimitingEstimates) else ""
-    if kind != "fraction":  # whose log-likelihood has no binomial coefficients
+    if kind != "fraction" or found.estimates.trials is not None:  # else it has no binomial coefficients
         values = f"{likelihood.log_likelihood:.3f}{limit}, of the null model {likelihood.null_log_likelihood:.3f}"
         pseudo = "pseudo-" if fitted.pseudo else ""
         criteria = "" if fitted.pseudo else f"; AIC {fitted.aic:.2f}, BIC {fitted.bic:.2f}"
