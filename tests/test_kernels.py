@@ -197,9 +197,9 @@ def test_a_number_that_is_not_finite_counts_among_zeros(bad: float, at: int) -> 
     assert np.isnan(compiled.quadratic_form(clean, None, np.zeros(97), metric)).all()
     offset = np.zeros(300)
     offset[5] = bad  # a weight of nan is none of zeros either
-    arguments = (np.delete(X, 201, axis=0), None, np.zeros(97), coef, y[1:], None, offset[1:], 2)
+    shifted: Any = (clean, None, np.zeros(97), coef, y[1:], None, offset[1:], 2)
     with np.errstate(invalid="ignore"):
-        check_same("logistic", compiled.logistic(*arguments), reference.logistic(*arguments))
+        check_same("logistic", compiled.logistic(*shifted), reference.logistic(*shifted))
 
 
 @needs_native
@@ -425,6 +425,24 @@ def test_moments_of_hard_columns(kernel: Any) -> None:
 def test_moments_beyond_the_range_of_doubles(kernel: Any, huge: float) -> None:
     _, mean, variance, low, high = kernel.moments(np.array([[1.0], [2.0], [huge], [4.0]]), None, None)
     assert (mean[0], variance[0], low[0], high[0]) == (huge / 4, np.inf, 1.0, huge)
+
+
+@needs_native
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("row", [0, 7, 400, 999])
+def test_moments_keep_what_is_not_finite(row: int, weighted: bool) -> None:
+    rng = np.random.default_rng(13)
+    X, weight = rng.normal(size=(1000, 9)), rng.random(1000)
+    X[row, :4] = [np.nan, np.inf, -np.inf, 1e200]
+    X[500, 1] = -np.inf
+    weight[500] = 0.5
+    given = weight if weighted else None
+    with np.errstate(invalid="ignore"):
+        wanted = reference.moments(X, None, given)
+    got = compiled.moments(X, None, given)
+    check_same("moments", got, wanted)
+    assert np.isnan(got[3]).tolist() == [True] + [False] * 8
+    assert (got[3][1], got[4][1], got[3][2]) == (-np.inf, np.inf, -np.inf)
 
 
 @needs_native

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from berkson.design.dense import Dense
+from berkson.design import Design, Sparse
 from berkson.rows.memory import threads_for
 
 F64 = npt.NDArray[np.float64]
@@ -16,15 +16,15 @@ OUTLYING = 1e4  # times the lower quartile of deviations that a range has to rea
 
 
 def location(
-    design: Dense, weight: F64 | None, *, intercept: bool, every: int = 1, few: int = FEW_ROWS
+    design: Design, weight: F64 | None, *, intercept: bool, every: int = 1, few: int = FEW_ROWS
 ) -> tuple[F64, F64, npt.NDArray[np.bool_]]:
     """Centre and squared spread of each column (p,), and whether it has one and the same value in every row.
 
     The mean and the variance of every `every`-th row (without an intercept to take the centre up: 0 and the mean
     square); of a column whose range a few far values decide, the median and the typical deviation in about `few` rows.
-    Counted from the mean of such a column, the other values would be one and the same number.  Where most of those
-    rows share one value (a rare level's 0), the centre is that value, since what does not deviate need not be computed
-    with; no median is further from the mean than the spread, so conditions hardly suffer.
+    Counted from the mean of such a column, the other values would be one and the same number.  Where a third of those
+    rows share their median (a rare level's 0), it is the centre, since what does not deviate need not be computed with;
+    no median is further from the mean than the spread, so conditions hardly suffer.
     """
     seen = None if weight is None else weight[::every]
     if every > 1 and seen is not None and not seen.any():
@@ -33,12 +33,15 @@ def location(
     if every > 1 and not (variance > 0).all():
         _, mean, variance, low, high = _moments(design, weight)
     center, spread = (mean, variance) if intercept else (np.zeros(len(mean)), variance + mean * mean)
+    if isinstance(design, Sparse):  # centres cost digits there (see its docstring), and what is mostly 0 needs none
+        center = np.where(mean * mean <= variance, 0.0, center)
+        return center, variance + (mean - center) ** 2, ~(high > low)
     rows, extent = design.evenly_spaced(few), high - low
     with np.errstate(invalid="ignore"):  # a column of infinities is refused later, by name
         middle = np.partition(rows, len(rows) // 2, axis=0)[len(rows) // 2] if intercept else center
         deviations = np.abs(rows - middle)
         if intercept and SKIP_FROM <= len(mean) <= SKIP_TO:
-            shared = 2 * np.count_nonzero(deviations, axis=0) < len(rows)
+            shared = 3 * np.count_nonzero(deviations, axis=0) < 2 * len(rows)
             center = np.where(shared & ((middle - mean) ** 2 <= variance), middle, mean)
         if ((deviations > 0.0) & (OUTLYING * deviations < extent)).any():  # hardly ever: the rest is not for nothing
             near, typical = _quartiles(deviations)
@@ -48,8 +51,10 @@ def location(
     return center, spread, ~(high > low)
 
 
-def filled(design: Dense, center: F64, few: int = FEW_ROWS) -> float:
+def filled(design: Design, center: F64, few: int = FEW_ROWS) -> float:
     """The share of cells (the constant's too) off their centre in about `few` rows: those that Hessians do not skip."""
+    if isinstance(design, Sparse):
+        return (design.size + len(design)) / (len(design) * (len(center) + 1))
     if not SKIP_FROM <= len(center) <= SKIP_TO:
         return 1.0
     rows = design.evenly_spaced(few)
@@ -68,5 +73,5 @@ def _quartiles(deviations: F64) -> tuple[F64, F64]:
     return ordered[lower, each], ordered[middle, each]
 
 
-def _moments(design: Dense, weight: F64 | None) -> tuple[float, F64, F64, F64, F64]:
+def _moments(design: Design, weight: F64 | None) -> tuple[float, F64, F64, F64, F64]:
     return design.moments(None, weight, threads_for(design.shape[0] * design.shape[1]))

@@ -25,6 +25,7 @@ from berkson.solvers.run import Solver
 F64 = npt.NDArray[np.float64]
 
 HOPELESS = 10.0  # times that: four times what the sample's optimum costs all rows on average
+SQUARED = 3.0  # times the gap that is aimed at: where a Newton step follows, which squares what is left
 ROUGH_ROWS = 10  # an unknown: enough for the first steps
 PATIENCE = 2  # iterations in a row that do not halve the estimated gap
 
@@ -157,6 +158,7 @@ def _sample_start(
     """The sample's fit and its Hessian there: by Newton, a quarter of the sample first; softmax by its null model."""
     if place.contrasts > 1:
         return (yield from _sample_kronecker(theta, penalty, place, class_share, target, sample))
+    target *= SQUARED
     quarter = Sample(sample.index[::4], 4.0 * sample.scaled[::4], None)
     limit = 25
     if quarter.size >= ROUGH_ROWS * place.size:
