@@ -37,10 +37,10 @@ from berkson.rows.questions import (
     Extent,
     LargestLeverage,
     LeastChange,
+    Likeness,
     LowerGram,
     Question,
     Sample,
-    Show,
     Within,
 )
 
@@ -89,7 +89,9 @@ EXACT_UP_TO = 400  # unknowns of softmax whose exact Hessian is formed for a pro
 DENSE_UP_TO = 4000  # columns whose Gram matrix is formed for a proof
 TRIMS, LOOSE = 4, 0.3  # tries to prove with fewer rows, and the u above which it is worth it
 MANY, CLOSE = 64, 0.2  # columns from which h is bounded by lengths first, and the u at which that costs under 8 %
-FEW_ROWS = 300  # of the sample that proves curvature in the free directions where no Gram matrix is formed
+FEW_ROWS, LEAST_ROWS = 300, 30  # of the sample that proves curvature in the constant where no Gram matrix is formed
+FEW_CELLS = 1 << 22  # of its rows
+ABSORBING = 0.1  # of the ridge, spent on that proof
 
 
 def prove(
@@ -215,28 +217,32 @@ def range_factor(place: Coordinates) -> float:
 def _prove_by_few_rows(
     theta: F64, gradient: F64, penalty: Ridge, place: Coordinates, class_share: F64
 ) -> Generator[Question, Answer, Bound]:
-    """Where columns are too many for a Gram matrix: M = diag(ridge / 2, c), with c the curvature that a few rows prove
-    in the one free direction (the constant) after the other half of the ridge has absorbed what it can:
+    """Where columns are too many for a Gram matrix: M = diag(0.9 ridge, c), with c the curvature that a few rows
+    prove in the one free direction (the constant) after the rest of the ridge has absorbed what it can:
 
-        c = min_v sum_i w_i (x_i'v + 1)^2 + ridge/2 |v|^2 = 1'(W^-1 + X (ridge/2)^-1 X')^-1 1.
+        c = min_v sum_i w_i (x_i'v + 1)^2 + 0.1 ridge |v|^2 = 1'(W^-1 + X (0.1 ridge)^-1 X')^-1 1.
     """
     q = place.columns
     ridge, free = penalty.strength[:q], penalty.strength[:q] == 0
     if free.sum() > 1:
         return NOTHING  # nothing is below the Hessian in those directions but a Gram matrix
-    sample = yield Draw(FEW_ROWS, class_share)
-    X, curvature = yield Show(theta, class_share, sample)
+    sample = yield Draw(max(LEAST_ROWS, min(FEW_ROWS, FEW_CELLS // q)), class_share)
+    diagonal = (1.0 - ABSORBING) * ridge
+    inverse = np.divide(1.0, ridge, out=np.zeros(q), where=~free)
+    products, curvature = yield Likeness(theta, class_share, sample, inverse)
     if place.basis is not None:
         curvature = curvature * float(np.linalg.eigvalsh(null_class_hessian(place.basis, class_share))[0])
-    X, curvature = X[curvature > 0], curvature[curvature > 0]
-    diagonal = 0.5 * ridge
+    bent = curvature > 0
+    kernel, curvature = products[np.ix_(bent, bent)] / ABSORBING, curvature[bent]
+    lengths = kernel.diagonal() * (ABSORBING / (1.0 - ABSORBING))
     if free.any():
-        held = X[:, ~free]
-        kernel = (held / diagonal[~free]) @ held.T
         kernel.flat[:: len(kernel) + 1] += 1.0 / curvature
-        constant = X[:, free][:, 0]
-        diagonal = np.where(free, float(constant @ np.linalg.solve(kernel, constant)), diagonal)
+        along = float(np.linalg.solve(kernel, np.ones(len(kernel))).sum())
+        if not along > 0.0:
+            return NOTHING
+        diagonal = np.where(free, along, diagonal)
+        lengths += 1.0 / along
     each = gradient.reshape(place.contrasts, -1)
     squared = float((each * each / diagonal).sum())
-    leverage = float(((X * X) / diagonal).sum(axis=1).max())
+    leverage = float(lengths.max(initial=0.0))
     return bound(math.sqrt(squared), leverage * range_factor(place))

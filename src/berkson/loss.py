@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from berkson.design.dense import Dense
+from berkson.design import Design
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -23,7 +23,7 @@ Sums = tuple[float, float, F64 | None, F64 | None]
 class Part(NamedTuple):
     """What a kernel reads: the design, which rows of it, and their labels, weights and offsets in that order."""
 
-    design: Dense
+    design: Design
     rows: Array | None
     center: F64
     y: Array

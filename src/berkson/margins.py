@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from berkson.design.dense import Dense
+from berkson.design import Dense, Design, design_of
 from berkson.problem import Array, Problem
 from berkson.rows.memory import CHUNK, threads_for
 from berkson.standardise import location
@@ -38,7 +38,7 @@ BLOCK = 1 << 17  # cells of a block of rows that are standardised at a time
 class Labelled:
     """Rows as the cone sees them: standardised columns, labels as sets of classes, and which rows count."""
 
-    design: Dense
+    design: Design
     center: F64  # (p,)
     scale: F64  # (q,)
     axes: F64  # (q, q) standardised columns' coefficients of a direction that is stated in uncorrelated ones
@@ -150,7 +150,7 @@ class Labelled:
 
 def label(problem: Problem, kept: Indices | None) -> Labelled:
     """The rows of a problem for the cone: four readings of X."""
-    design, (n, p), y, K = Dense(problem.X), problem.X.shape, problem.y, problem.n_classes
+    design, (n, p), y, K = design_of(problem.X), problem.X.shape, problem.y, problem.n_classes
     threads = threads_for(n * p)
     used = None if problem.weight is None else problem.weight > 0
     counted = None if used is None else used.astype(np.float64)
@@ -158,7 +158,9 @@ def label(problem: Problem, kept: Indices | None) -> Labelled:
     kept = np.arange(p + 1) if kept is None else np.asarray(kept, dtype=np.intp)
     scale = np.append(np.where(spread > 0, np.sqrt(spread), 1.0), 1.0)[kept]
     # a row's length does not matter to the cone, so none may outweigh the others in the correlations
-    whole = (design, center, kept) if 2 * len(kept) > p else _narrow(problem.X, center, kept)
+    whole: tuple[Design, F64, Indices] = (design, center, kept)
+    if isinstance(design, Dense) and 2 * len(kept) <= p:
+        whole = _narrow(design.X, center, kept)
     squared = _quadratic(whole, np.eye(len(kept)), scale, threads)
     share = np.where(squared > 0, 1.0 / np.where(squared > 0, squared, 1.0), 0.0)
     share = share if used is None else share * used
@@ -187,7 +189,7 @@ def _narrow(X: Array, center: F64, kept: Indices) -> tuple[Dense, F64, Indices]:
     return Dense(X[:, columns]), center[columns], place
 
 
-def _quadratic(whole: tuple[Dense, F64, Indices], form: F64, scale: F64, threads: int) -> F64:
+def _quadratic(whole: tuple[Design, F64, Indices], form: F64, scale: F64, threads: int) -> F64:
     """(n,) of a quadratic form (q, q) on standardised kept columns."""
     design, center, kept = whole
     metric = np.zeros((design.shape[1] + 1,) * 2)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.certificate import DENSE_UP_TO
-from berkson.design.dense import Dense
+from berkson.design import Dense, Sparse, design_of
 from berkson.problem import InputError, Problem
 from berkson.rank import Rank, examine, full_rank
 from berkson.rows.coordinates import Coordinates
@@ -36,9 +36,9 @@ def null_coef(problem: Problem, p: int, share: F64) -> F64:
 def standardised(problem: Problem) -> InMemory:
     """Rows whose columns are centred (where there is an intercept to take it up) and divided by their spread: of evenly
     spaced rows where they are many, since it only conditions."""
-    design = Dense(problem.X)
+    design = design_of(problem.X)
     n, p = design.shape
-    every = max(1, n * p // MOMENT_CELLS)
+    every = max(1, n * p // MOMENT_CELLS) if isinstance(design, Dense) else 1  # rare columns are in few rows
     center, spread, constant = location(design, problem.weight, intercept=problem.intercept, every=every)
     if not np.isfinite(spread).all():
         raise NonFiniteError
@@ -57,6 +57,11 @@ def prepare(problem: Problem, work: Work) -> tuple[InMemory, Rank]:
         raise InputError(
             f"{n:,} rows cannot tell {p:,} columns apart, so without a penalty no coefficient has an estimate: "
             f"set {problem.wording.penalty}, or choose fewer columns"
+        )
+    if not problem.penalised and p > DENSE_UP_TO and isinstance(problem.X, Sparse):
+        raise InputError(
+            f"without a penalty, which of {p:,} columns have an estimate takes a dense {p:,} x {p:,} matrix to tell, "
+            f"more than fits here: set {problem.wording.penalty}, or choose at most {DENSE_UP_TO:,} columns"
         )
     if problem.penalised or p > DENSE_UP_TO:
         return standardised(problem), Rank(())

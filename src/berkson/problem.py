@@ -9,12 +9,14 @@ strength is (1 - l1_ratio) / C and lasso is l1_ratio / C.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from berkson.design import Sparse
 from berkson.loss import Logistic, Loss, Multinomial
 
 Array = npt.NDArray[Any]
@@ -44,7 +46,7 @@ class Wording:
 class Problem:
     """A logistic regression.
 
-    X        (n, p) array of numbers or booleans in any layout; never copied.
+    X        (n, p) array of numbers or booleans in any layout, or a sparse table; never copied.
     y        (n,) uint8 or int32 class codes 0..K-1; or float64: P(y = 1) in [0, 1] for two classes (soft labels, and
              counts as successes / trials with `weight` = trials), (n, K) rows that sum to 1 for K.
     n_classes  K >= 2.
@@ -55,7 +57,7 @@ class Problem:
     names    of the columns, for messages; classes and the wording of options, likewise.
     """
 
-    X: Array
+    X: Array | Sparse
     y: Array
     n_classes: int = 2
     weight: F64 | None = None
@@ -215,25 +217,44 @@ def _check_weights(problem: Problem, weight: F64, n: int) -> None:
 
 def locate_non_finite(problem: Problem) -> InputError:
     """The error that names the first cell of X that is NaN or infinite, or else one that is too large to square."""
-    X, step = problem.X, max(1, (1 << 20) // (8 * max(1, problem.X.shape[1])))
-    for start in range(0, len(X), step):
-        block = np.asarray(X[start : start + step], dtype=np.float64)
-        bad = ~np.isfinite(block)
-        if bad.any():
-            i, j = map(int, np.argwhere(bad)[0])
-            kind = "NaN" if np.isnan(block[i, j]) else "infinity"
-            count = int(bad[:, j].sum())
-            more = f" ({count} such values in its first {start + len(block)} rows)" if count > 1 else ""
-            return InputError(
-                f"Input X contains {kind}: column {problem.column(j)!r}, {problem.row(start + i)}{more}; "
-                "drop or impute such rows first"
-            )
-    for start in range(0, len(X), step):
-        block = np.asarray(X[start : start + step], dtype=np.float64)
-        if (np.abs(block) > HUGE).any():
-            i, j = map(int, np.argwhere(np.abs(block) > HUGE)[0])
-            return InputError(
-                f"column {problem.column(j)!r} holds {block[i, j]:g} in {problem.row(start + i)}, too large to be "
-                "squared: correct the value or rescale the column"
-            )
+    found = _first_cell(problem.X, lambda x: ~np.isfinite(x))
+    if found is not None:
+        i, j, value, count, read = found
+        kind = "NaN" if np.isnan(value) else "infinity"
+        more = f" ({count} such values in its first {read} rows)" if count > 1 else ""
+        return InputError(
+            f"Input X contains {kind}: column {problem.column(j)!r}, {problem.row(i)}{more}; "
+            "drop or impute such rows first"
+        )
+    found = _first_cell(problem.X, lambda x: np.abs(x) > HUGE)
+    if found is not None:
+        i, j, value, _, _ = found
+        return InputError(
+            f"column {problem.column(j)!r} holds {value:g} in {problem.row(i)}, too large to be squared: correct the "
+            "value or rescale the column"
+        )
     return InputError("the linear predictor overflows: rescale the columns, the offset or the coefficients given")
+
+
+def _first_cell(
+    X: Array | Sparse, wrong: Callable[[F64], npt.NDArray[np.bool_]]
+) -> tuple[int, int, float, int, int] | None:
+    """(row, column, value) of the first cell that is wrong, by rows, and the number of such values of its column in so
+    many first rows."""
+    for rows, columns, values in X.stored() if isinstance(X, Sparse) else _cells(X):
+        bad = wrong(values)
+        if bad.any():
+            at = np.lexsort((columns[bad], rows[bad]))[0]
+            i, j = int(rows[bad][at]), int(columns[bad][at])
+            return i, j, float(values[bad][at]), int((columns[bad] == j).sum()), int(rows[-1]) + 1
+    return None
+
+
+def _cells(X: Array) -> Iterator[tuple[Array, Array, F64]]:
+    """Row numbers, column numbers and values of all cells, by blocks of rows."""
+    p = X.shape[1]
+    step = max(1, (1 << 20) // (8 * max(1, p)))
+    for start in range(0, len(X), step):
+        block = np.asarray(X[start : start + step], dtype=np.float64)
+        rows, columns = np.divmod(np.arange(block.size), max(1, p))
+        yield rows + start, columns, block.ravel()

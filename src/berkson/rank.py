@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from berkson.design.dense import Dense
+from berkson.design import design_of
 from berkson.problem import Problem
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import NonFiniteError, threads_for
@@ -198,10 +198,10 @@ def _misses(look: _Look, of: Indices, kept: Indices, slopes: F64, constants: F64
     coef[look.positions[of], np.arange(len(of))] += 1.0
     coef[p] = look.center[of] - look.center[kept] @ slopes - constants
     largest = np.zeros(len(of))
-    step = max(1, CELLS // len(of))
+    design, step = design_of(problem.X), max(1, CELLS // len(of))
     for start in range(0, len(problem.X), step):
-        part = Dense(problem.X[start : start + step])
-        off = np.abs(part.linear_predictor(None, center, coef, threads_for(len(part.X) * p * len(of))))
+        part = design.run_of(slice(start, start + step))
+        off = np.abs(part.linear_predictor(None, center, coef, threads_for(part.shape[0] * p * len(of))))
         if problem.weight is not None:
             off = off[problem.weight[start : start + step] > 0]
         largest = np.maximum(largest, off.max(axis=0, initial=0.0))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from berkson.certificate import Bound
-from berkson.design.dense import Dense
+from berkson.design import design_of
 from berkson.problem import Problem
 from berkson.rows.memory import threads_for
 from berkson.separation import Separation
@@ -69,9 +69,9 @@ def _lost_in_rounding(problem: Problem) -> str | None:
         return (
             f"the offset reaches {largest:.3g}, beside which the rest is lost in rounding: subtract a constant from it"
         )
-    design, counted = Dense(problem.X), None if used is None else used.astype(np.float64)
+    design, counted = design_of(problem.X), None if used is None else used.astype(np.float64)
     center, spread, _ = location(design, counted, intercept=problem.intercept)
-    _, _, _, low, high = design.moments(None, counted, threads_for(problem.X.size))
+    _, _, _, low, high = design.moments(None, counted, threads_for(design.shape[0] * design.shape[1]))
     ends = np.where(np.abs(high - center) > np.abs(low - center), high, low)
     reach = np.abs(ends - center) / np.sqrt(np.where(spread > 0, spread, np.inf))
     j = int(np.argmax(reach))

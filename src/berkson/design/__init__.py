@@ -10,6 +10,8 @@ import numpy.typing as npt
 from berkson.design.dense import Dense
 from berkson.design.sparse import Sparse
 
+__all__ = ["Dense", "Design", "Sparse", "design_of"]
+
 Design = Dense | Sparse
 
 

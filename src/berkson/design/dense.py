@@ -40,9 +40,19 @@ class Dense:
         """Consecutive rows, as a view."""
         return Dense(self.X[place])
 
+    def few_rows(self, rows: slice | Array) -> Array:
+        """A few rows of X with all their cells."""
+        return self.X[rows]
+
     def dense_rows(self, rows: Array, center: F64) -> F64:
         """A few rows of [X - center, 1] themselves."""
         return np.column_stack([self.X[rows] - center, np.ones(len(rows))])
+
+    def rows_gram(self, rows: Array, center: F64, inverse: F64) -> F64:
+        """x_i' diag(inverse) x_k for a few rows of [X - center, 1], inverse (p+1,): (m, m)."""
+        few = self.dense_rows(rows, center)
+        products: F64 = (few * inverse) @ few.T
+        return products
 
     def evenly_spaced(self, count: int) -> F64:
         """About `count` rows of X themselves."""

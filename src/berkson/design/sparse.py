@@ -26,9 +26,9 @@ class Sparse:
     """[X - center, 1] as an operator, X of stored cells: the same methods as `Dense`, and the same answers.
 
     Centres stay implicit.  With s the stored cells of a row, eta = s coef + (constant - center' coef), and a sum over
-    rows of r (s - center) is that of r s less center times that of r: rounding of what is stored, times center / spread,
-    is all that it costs, so only columns that lie far from zero are given centres (`standardise.py`).  Squares lose
-    twice as many digits.
+    rows of r (s - center) is that of r s less center times that of r: rounding of what is stored, times center /
+    spread, is all that it costs, so only columns that lie far from zero are given centres (`standardise.py`).
+    Squares lose twice as many digits.
     """
 
     cells: Cells
@@ -88,6 +88,10 @@ class Sparse:
         """Consecutive or evenly spaced rows, as a view."""
         return Sparse(self.cells._replace(start=self.cells.start[place], stop=self.cells.stop[place]))
 
+    def few_rows(self, rows: slice | Array) -> F64:
+        """A few rows of X with all their cells."""
+        return dense_rows(self.cells, np.arange(len(self))[rows])
+
     def dense_rows(self, rows: Array, center: F64) -> F64:
         """A few rows of [X - center, 1] with all their cells."""
         return np.column_stack([dense_rows(self.cells, rows) - center, np.ones(len(rows))])
@@ -107,7 +111,8 @@ class Sparse:
         np.add.at(few, (row, place), value)
         few -= center[columns]  # and all other columns are -center in each of these rows
         elsewhere = np.delete(center * center * inverse[:-1], columns).sum() + inverse[-1]
-        return (few * inverse[columns]) @ few.T + float(elsewhere)
+        products: F64 = (few * inverse[columns]) @ few.T + float(elsewhere)
+        return products
 
     def stored(self) -> Iterator[tuple[Array, Array, F64]]:
         """Stored cells by blocks of rows: row numbers, column numbers and values."""
@@ -120,7 +125,7 @@ class Sparse:
             at = np.arange(len(row)) + (start - (np.cumsum(count) - count))[row]
             yield row + first, cells.columns[at], cells.values[at].astype(np.float64)
 
-    # --- what a loss may ask: formulas in `kernels/sparse_reference.py`, centres subtracted here -----------------------
+    # --- what a loss may ask: formulas in `kernels/sparse_reference.py`, centres subtracted here ----------------------
 
     def moments(self, rows: Array | None, weight: F64 | None, threads: int) -> tuple[float, F64, F64, F64, F64]:
         return kernels.sparse.moments(self.cells, rows, weight, threads)

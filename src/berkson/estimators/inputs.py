@@ -15,6 +15,7 @@ from sklearn.utils.validation import (  # type: ignore[import-untyped]
     validate_data,
 )
 
+from berkson.design import Sparse
 from berkson.labels import Labels
 from berkson.problem import InputError
 
@@ -24,10 +25,10 @@ F64 = npt.NDArray[np.float64]
 READ_AS_THEY_ARE = frozenset("?bBhHiIlLqQfd")  # characters of the element types that kernels read, in native byte order
 
 
-def table(estimator: Any, X: Any, *, reset: bool) -> Array:
-    """X as an array of numbers; sets, or checks, the number and the names of its columns.
+def table(estimator: Any, X: Any, *, reset: bool) -> Array | Sparse:
+    """X as an array of numbers or a sparse table; sets, or checks, the number and the names of its columns.
 
-    A plain array is taken as it is: the engine finds what is not finite while it reads.
+    A plain array and compressed sparse rows are taken as they are: the engine finds what is not finite while it reads.
     """
     named = hasattr(estimator, "feature_names_in_")
     if type(X) is np.ndarray and X.ndim == 2 and X.dtype.char in READ_AS_THEY_ARE and X.dtype.isnative and X.size:
@@ -43,7 +44,9 @@ def table(estimator: Any, X: Any, *, reset: bool) -> Array:
     _refuse_masked(X, "X")
     _refuse_text(X)
     try:
-        array: Array = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        array: Any = validate_data(
+            estimator, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_all_finite=False
+        )
     except ValueError as error:
         reordered = columns != (list(estimator.feature_names_in_) if named else [])
         if reset or not named or not reordered or not set(estimator.feature_names_in_) <= set(columns):
@@ -53,7 +56,26 @@ def table(estimator: Any, X: Any, *, reset: bool) -> Array:
             "X.select(list(model.feature_names_in_)) (pyarrow)"
         ) from None
     as_it_is = array.dtype.char in READ_AS_THEY_ARE and array.dtype.isnative
-    return array if as_it_is else array.astype(np.float64)
+    array = array if as_it_is else array.astype(np.float64)
+    return array if isinstance(array, np.ndarray) else _sparse(array)
+
+
+def _sparse(matrix: Any) -> Sparse:
+    """Compressed rows as they lie; where a cell is stored in parts, a copy in which they are added up."""
+    if not matrix.has_canonical_format and _holds_parts(matrix):
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    return Sparse.of(matrix.data, matrix.indices, matrix.indptr, matrix.shape[1])
+
+
+def _holds_parts(matrix: Any) -> bool:
+    """Whether some cell is stored more than once, in rows whose cells stand in any order."""
+    for rows, columns, _ in Sparse.of(matrix.data, matrix.indices, matrix.indptr, matrix.shape[1]).stored():
+        order = np.lexsort((columns, rows))
+        rows, columns = rows[order], columns[order]
+        if ((rows[1:] == rows[:-1]) & (columns[1:] == columns[:-1])).any():
+            return True
+    return False
 
 
 @contextmanager
@@ -95,7 +117,7 @@ def _refuse_text(X: Any) -> None:
                 )
 
 
-def label_vector(estimator: Any, X: Array, y: Any) -> Array:
+def label_vector(estimator: Any, X: Array | Sparse, y: Any) -> Array:
     """y as a vector (n,)."""
     if type(y) is not np.ndarray or y.ndim != 1:
         _refuse_masked(y, "y")

@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import (  # type: ignore[import-untyped]
 )
 from sklearn.utils.validation import check_is_fitted  # type: ignore[import-untyped]
 
-from berkson import kernels
+from berkson.design import design_of
 from berkson.estimators.inputs import columns_kept_on_failure, label_vector, row_offsets, row_weights, table
 from berkson.fit import Certificate, Fit, Info, fit
 from berkson.kernels.reference import log1p_exp, log_softmax, sigmoid, softmax
@@ -160,8 +160,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array or data frame of shape (n, p)
-            Numbers or booleans in any layout.  Not copied where it is an array.
+        X : array, sparse array or matrix, or data frame of shape (n, p)
+            Numbers or booleans in any layout.  Not copied where it is an array or compressed sparse rows (CSR, whose
+            cells may stand in any order); other sparse formats are converted to those.  Nothing is made dense.
         y : array-like of shape (n,)
             Labels of any kind; or fractions in [0, 1], the probability of class 1 (successes / trials, with the
             trials as `sample_weight`), and then ``classes_`` is [0, 1].
@@ -245,6 +246,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.coef_ = _dense(self.coef_)
         return self
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def _strength(self) -> float:
         """The ridge on the coefficients, from parameters checked as scikit-learn checks them."""
         self._check_parameters()
@@ -302,9 +308,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError("the model was fitted with an offset: pass offset= here too (zeros for a baseline)")
         X = table(self, X, reset=False)
         coef = np.vstack([_dense(self.coef_).T, self.intercept_])
-        eta = kernels.linear_predictor(
-            X, None, np.zeros(X.shape[1]), coef, None, threads_for(X.shape[0] * X.shape[1] * coef.shape[1])
-        )
+        threads = threads_for(X.shape[0] * X.shape[1] * coef.shape[1])
+        eta = design_of(X).linear_predictor(None, np.zeros(X.shape[1]), coef, threads)
         if not np.isfinite(eta).all():
             names = tuple(getattr(self, "feature_names_in_", ()))
             raise locate_non_finite(Problem(X, np.empty(0), names=names))

@@ -223,13 +223,13 @@ class Estimates:
 
     def blocks(self) -> Iterator[Block]:
         """The design, a run of rows at a time."""
-        problem = self.problem
+        problem, design = self.problem, self.rows.design
         n, p = problem.X.shape
         step = max(1, CELLS // max(p, 1))
         for start in range(0, n, step):
             place = slice(start, min(n, start + step))
             X = np.ones((place.stop - start, len(self.columns)))
-            X[:, len(self.columns) - p :] = problem.X[place]
+            X[:, len(self.columns) - p :] = design.few_rows(place)
             weight = np.ones(len(X)) if problem.weight is None else problem.weight[place]
             yield Block(place, X, weight)
 

@@ -148,7 +148,7 @@ class Jeffreys:
         for start in range(0, n, step):
             part = slice(start, min(n, start + step))
             Z = np.ones((part.stop - start, p + 1))
-            Z[:, :p] = rows.design.X[part] - place.center
+            Z[:, :p] = rows.design.few_rows(part) - place.center
             Z = (Z if place.kept is None else Z[:, place.kept]) / place.scale
             eta = Z @ coef
             if rows.offset is not None:

@@ -74,7 +74,7 @@ def _null_objective(result: Fit) -> float:
     if problem.offset is None:
         return result.certificate.null_objective
     if problem.intercept:
-        return fit(replace(problem, X=problem.X[:, :0], names=())).certificate.objective
+        return fit(replace(problem, X=np.empty((len(problem.y), 0)), names=())).certificate.objective
     if problem.offset.ndim == 1:
         loss = logistic_loss(problem.offset, problem.y.astype(np.float64))
     else:

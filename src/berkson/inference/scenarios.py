@@ -73,6 +73,7 @@ def fitted_population(estimates: Estimates, schema: Schema, table: Table) -> Pop
 
 def columns_as_terms(problem: Problem) -> tuple[Schema, Table]:
     """The schema and the table of a fit to arrays: each column of X is a number and a term of its own."""
+    assert isinstance(problem.X, np.ndarray)  # the door takes no other
     names = [problem.column(j) for j in range(problem.X.shape[1])]
     columns = {name: Column(name, "number", problem.X[:, j]) for j, name in enumerate(names)}
     terms = tuple((Name(name),) for name in names)

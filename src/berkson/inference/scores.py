@@ -230,7 +230,7 @@ def _score_sums(estimates: Estimates, rows: slice | Array, starts: Array) -> F64
 def _centred(estimates: Estimates, rows: slice | Array) -> tuple[F64, F64]:
     """X - center of these rows (m, p), and their residuals (m, contrasts)."""
     place = estimates.rows.coordinates
-    X = np.subtract(estimates.rows.design.X[rows], place.center)
+    X = np.subtract(estimates.rows.design.few_rows(rows), place.center)
     coef = place.expand(estimates.theta).reshape(X.shape[1] + 1, -1)
     return X, residuals(estimates, rows, X @ coef[:-1] + coef[-1])
 

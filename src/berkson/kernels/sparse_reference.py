@@ -54,7 +54,8 @@ class _Block(NamedTuple):
         eta = np.empty((self.n_rows, coef.shape[1]))
         for m in range(coef.shape[1]):
             eta[:, m] = np.bincount(self.row, self.value * coef[self.column, m], self.n_rows)
-        return eta + coef[self.p]
+        eta += coef[self.p]
+        return eta
 
     def transposed_times(self, residual: F64) -> F64:
         """[x, 1]' residual, residual (rows, M): (q, M).  A row whose residuals are all 0 adds nothing, not even nan."""
@@ -126,7 +127,7 @@ def dense_rows(X: Cells, rows: Array) -> F64:
 
 
 def moments(X: Cells, rows: Array | None, weight: F64 | None, threads: int = 1) -> tuple[float, F64, F64, F64, F64]:
-    """Sum of weights, weighted mean and variance (p,) of each column, and minimum and maximum over rows of weight > 0."""
+    """Sum of weights, and of each column (p,) weighted mean, variance, minimum and maximum, as `reference.moments`."""
     begin = shift(X, rows, weight)
     sums, ends = np.zeros((4, X.p)), np.full((2, X.p), np.inf)
     total, used = 0.0, 0

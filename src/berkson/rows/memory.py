@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson import kernels
-from berkson.design.dense import Dense
+from berkson.design import Design
 from berkson.kernels.reference import logistic_curvature_weight, softmax
 from berkson.loss import Logistic, Loss, Part
 from berkson.rows.coordinates import Coordinates
@@ -25,11 +25,11 @@ from berkson.rows.questions import (
     Extent,
     LargestLeverage,
     LeastChange,
+    Likeness,
     LowerGram,
     NullGram,
     Question,
     Sample,
-    Show,
     Within,
 )
 
@@ -53,7 +53,7 @@ def threads_for(work: float) -> int:
 class InMemory:
     """A table in memory: the design of n rows, y, weight (n,) or None, offset (n,) or (n, K) or None."""
 
-    design: Dense
+    design: Design
     y: Array
     weight: F64 | None
     offset: F64 | None
@@ -109,8 +109,8 @@ class InMemory:
                 return self._within(metric, cap, sample)
             case LeastChange(before, now, sample):
                 return self._least_change(before, now, sample)
-            case Show(theta, share, sample):
-                return self._show(theta, share, sample)
+            case Likeness(theta, share, sample, inverse):
+                return self._likeness(theta, share, sample, inverse)
             case Draw(size, share, seed):
                 return self._draw(size, share, seed)
 
@@ -161,7 +161,7 @@ class InMemory:
             for j in range(len(thetas))
         ]
 
-    def _pieces(self, sample: Sample | None) -> Iterator[tuple[slice, Dense, Array | None]]:
+    def _pieces(self, sample: Sample | None) -> Iterator[tuple[slice, Design, Array | None]]:
         """Runs of rows whose row-long results are held at a time: (place, design, rows of it)."""
         m = self.n_rows if sample is None else sample.size
         for start in range(0, m, CHUNK):
@@ -185,18 +185,21 @@ class InMemory:
             total += design.gram(rows, part.center, weight, part.threads)
         return self.coordinates.gram(total)
 
-    def _show(self, theta: F64, share: F64, sample: Sample) -> tuple[F64, F64]:
+    def _likeness(self, theta: F64, share: F64, sample: Sample, inverse: F64) -> tuple[F64, F64]:
         place, part = self.coordinates, self.part(sample, as_part=True)
-        X = self.design.dense_rows(sample.index, part.center)
-        coef = place.expand(theta).reshape(X.shape[1], -1)
-        eta = X @ coef if part.offset is None else X @ coef + part.offset.reshape(sample.size, -1)
+        coef = place.expand(theta).reshape(len(place.center) + 1, -1)
+        eta = part.design.linear_predictor(part.rows, part.center, coef, part.threads)
+        if part.offset is not None:
+            eta += part.offset.reshape(sample.size, -1)
         if self.loss.outputs == 1:
             curvature = logistic_curvature_weight(eta[:, 0])
         else:
             curvature = (softmax(eta) / share).min(axis=1)
         if part.weight is not None:
             curvature = curvature * part.weight
-        return (X if place.kept is None else X[:, place.kept]) / place.scale, curvature
+        on_columns = np.zeros(len(place.center) + 1)
+        on_columns[slice(None) if place.kept is None else place.kept] = inverse / (place.scale * place.scale)
+        return part.design.rows_gram(sample.index, part.center, on_columns), curvature
 
     def _leverages(self, metric: F64, sample: Sample | None) -> Iterator[tuple[slice, F64]]:
         """(place, x_i' metric x_i), 0 where the row has no weight."""

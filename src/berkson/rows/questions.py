@@ -109,16 +109,20 @@ class LeastChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
-    """The sample's rows in the solver's coordinates of one linear predictor (m, q), and their curvature at theta:
-    weight times p (1 - p) for two classes, times min_k p_k / share_k for more (m,).  Answer: (rows, curvature)."""
+class Likeness:
+    """x_i' diag(inverse) x_k between the sample's rows (m, m), inverse (q,) in one linear predictor's coordinates, and
+    their curvature at theta: weight times p (1 - p) for two classes, times min_k p_k / share_k for more (m,).
+    Answer: (products, curvature)."""
 
     theta: F64
     share: F64
     sample: Sample
+    inverse: F64
 
 
-Question = Draw | Evaluate | Curvature | NullGram | LowerGram | LargestLeverage | Extent | Within | LeastChange | Show
+Question = (
+    Draw | Evaluate | Curvature | NullGram | LowerGram | LargestLeverage | Extent | Within | LeastChange | Likeness
+)
 Answer = Any
 
 
