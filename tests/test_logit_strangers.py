@@ -149,3 +149,85 @@ def test_an_array_that_changed_is_noticed() -> None:
     values[:] *= 2.0
     with pytest.raises(StatisticsError, match="the data have changed since the fit"):
         _ = fit.bse
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"level": "0.9"}, "level='0.9' is no number"),
+        ({"level": 95}, "level=95 is no confidence level"),
+        ({"tol": 0}, "tol=0 is no distance relative to the null model's objective: .* such as 1e-08"),
+        ({"tol": float("nan")}, "tol=nan is no distance"),
+        ({"max_iterations": 2.5}, r"max_iterations=2\.5 is no number of iterations"),
+        ({"max_iterations": -1}, "max_iterations=-1 is no number of iterations"),
+        ({"strength": -1}, "strength=-1 is no ridge"),
+        ({"strength": None}, "strength=None is no number"),
+        ({"covariance": "HC9"}, "there is no covariance 'HC9'; choose one of model, .* and bootstrap"),
+        (
+            {"covariance": "CR1"},
+            r"covariance CR1 needs clusters; name the column that tells them \(cluster=, --cluster\)",
+        ),
+        ({"covariance": "HC1", "cluster": "g"}, "covariance HC1 knows no clusters"),
+    ],
+)
+def test_options_that_are_none_are_refused_at_once(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        logit("y ~ x", table(), **options)
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda fit: fit.robust("HC9"), "there is no covariance 'HC9'"),
+        (lambda fit: fit.confint(level="a"), "level=a is no confidence level"),
+        (lambda fit: fit.compare(3), "a fit is compared with another, made by logit, not with int"),
+        (lambda fit: fit.effects(at="x"), "at='x' names no values"),
+        (lambda fit: fit.contrast("x", 1), r"are \(from, to\) pairs, such as"),
+        (lambda fit: fit.contrast(None), "the model has no column 'None'"),
+        (lambda fit: logit("y ~ 1", table()).effects("x"), "the model has no column 'x'; it has none"),
+        (lambda fit: fit.bootstrap(2.5), r"2\.5 bootstrap replicates tell nothing"),
+        (lambda fit: fit.bootstrap(10, seed="a"), "the seed a is no whole number between"),
+        (lambda fit: fit.robust("bootstrap", cluster="g").bse, "are left out"),
+        (lambda fit: fit.diagnostics.residuals("quantile", seed=-1), "the seed -1 is no whole number"),
+        (lambda fit: fit.diagnostics.hosmer_lemeshow(2.5), r"2\.5 groups are too few"),
+        (lambda fit: fit.diagnostics.hosmer_lemeshow(1000), "1,000 groups are more than 120 rows can fill"),
+    ],
+)
+def test_questions_that_are_none_are_refused(ask: Any, sentence: str) -> None:
+    fit = logit("y ~ x + g", table())
+    with pytest.raises(ValueError, match=sentence):
+        ask(fit)
+
+
+def test_columns_are_held_at_values_of_any_kind_of_list() -> None:
+    fit = logit("y ~ x + g", table())
+    expected = fit.margins({"x": [0.0, 1.0]})["estimate"]
+    for values in (np.array([0.0, 1.0]), pd.Series([0.0, 1.0]), pl.Series([0.0, 1.0]), (0.0, 1.0)):
+        np.testing.assert_array_equal(fit.margins({"x": values})["estimate"], expected)
+
+
+def test_separated_outcomes_have_no_calibration() -> None:
+    data = table().assign(s=lambda t: 4.0 * t["y"] + t["z"])
+    with pytest.warns(UserWarning, match="separation"):
+        infinite = logit("y ~ s", data.assign(s=data["y"] * 4.0))
+    assert infinite.augment()[".fitted"].abs().max() == np.inf  # without a warning of NumPy's
+    with pytest.raises(StatisticsError, match="some estimates are infinite, so samples have none"):
+        infinite.diagnostics.optimism(5)
+    finite = logit("y ~ s", data.assign(s=data["y"] * 4.0), bias_reduction="firth")
+    with pytest.raises(StatisticsError, match="the probabilities separate the outcomes"):
+        finite.diagnostics.recalibration()
+
+
+def test_interval_ends_leave_a_narrow_terminal_together() -> None:
+    from berkson.report.layout import lines
+
+    blocks = logit("y ~ x + g", table()).summary().blocks
+    headings = [
+        "".join(text for text, _ in line)
+        for width in range(40, 110)
+        for line in lines(blocks, width)
+        if "odds ratio" in "".join(text for text, _ in line) and "log-odds" in "".join(text for text, _ in line)
+    ]
+    assert len(headings) == 70
+    assert any("95% from" not in heading for heading in headings)
+    assert all(("95% from" in heading) == heading.endswith("to") for heading in headings)

@@ -19,6 +19,8 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 Method = Literal["percentile", "basic", "bca"]
 
+LEAST = 0.5  # share of the replicates that must have estimates
+
 
 @dataclass(frozen=True)
 class Bootstrap:
@@ -55,10 +57,10 @@ class Bootstrap:
 def bootstrap(estimates: Estimates, count: int = 999, *, seed: int = 0, cluster: Array | None = None) -> Bootstrap:
     """Refit `count` samples of observations, or of clusters (integer codes (n,)), drawn with replacement.
 
-    Sample b is the same for the same seed, however many are drawn.  StatisticsError where fewer than two replicates
-    have estimates, or the fit itself has none.
+    Sample b is the same for the same seed, however many are drawn.  StatisticsError where fewer than half of the
+    replicates have estimates, whose spread would be that of a choice among samples, or the fit itself has none.
     """
-    if count < 2:
+    if not isinstance(count, (int, np.integer)) or count < 2:
         raise StatisticsError(f"{count} bootstrap replicates tell nothing of a spread; 999 are usual")
     samples = Resampling(estimates, seed, cluster)
     params, failures = np.full((count, len(estimates.names)), math.nan), dict[str, int]()
@@ -70,7 +72,7 @@ def bootstrap(estimates: Estimates, count: int = 999, *, seed: int = 0, cluster:
             failures[replicate.failure] = failures.get(replicate.failure, 0) + 1
     params[:, ~estimates.estimable] = math.nan
     found = Bootstrap(estimates, samples, params, failures)
-    if len(found.fitted) < 2:
+    if len(found.fitted) < max(2, LEAST * count):
         raise StatisticsError(f"{found.note}: use bias reduction (Firth), whose estimates are always finite")
     return found
 

@@ -61,8 +61,8 @@ def log_odds(forecasts: Forecasts) -> F64:
     if certain.any():
         row = int(np.argmax(certain))
         raise StatisticsError(
-            f"the probability in row {row} is {p[row]:g}, whose log-odds are infinite, so calibration on the log-odds "
-            "is not defined; judge probabilities strictly between 0 and 1"
+            f"the probability in row {row} is {p[row]:g}, whose log-odds are infinite, so calibration on the "
+            "log-odds is not defined; judge probabilities strictly between 0 and 1"
         )
     return np.log(p) - np.log1p(-p)
 
@@ -71,6 +71,11 @@ def _fitted(forecasts: Forecasts, X: F64, offset: F64 | None) -> tuple[F64, F64]
     """Estimates and standard errors of the outcomes' regression on [1, X]."""
     problem = Problem(X, forecasts.y, 2, forecasts.weight, offset, names=("logit(probability)",) * X.shape[1])
     estimates = Estimates(fit(problem))
+    if estimates.fit.certificate.separation is not None:
+        raise StatisticsError(
+            "the probabilities separate the outcomes, so the slope of calibration is infinite; judge the model on rows "
+            "that were held out"
+        )
     estimates.require()
     return estimates.params, covariance(estimates).std_error
 
@@ -107,8 +112,10 @@ def _quantile_groups(score: F64, weight: F64 | None, groups: int) -> tuple[F64, 
 
     Quantiles interpolate between order statistics as R's do (type 7); weights count rows like it.
     """
-    if groups < 2:
+    if not isinstance(groups, (int, np.integer)) or groups < 2:
         raise StatisticsError(f"{groups} groups are too few to compare; 10 are usual")
+    if groups > len(score):
+        raise StatisticsError(f"{groups:,} groups are more than {len(score):,} rows can fill; 10 are usual")
     order = np.argsort(score, kind="stable")
     above = None if weight is None else np.cumsum(weight[order])
 

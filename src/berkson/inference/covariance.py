@@ -107,19 +107,26 @@ def _default(estimates: Estimates, ways: tuple[Clusters, ...]) -> str:
     return "robust" if estimates.weight_kind == "sampling" else "model"
 
 
-def _refuse(estimates: Estimates, kind: str, ways: tuple[Clusters, ...]) -> None:
-    """StatisticsError where the kind is unknown, or not defined for these estimates and clusters."""
+def refuse_kind(kind: str, ways: Sequence[Clusters]) -> None:
+    """StatisticsError where the kind is unknown, or does not go with these clusters."""
     known = ("model", *ROWWISE, *CLUSTERED)
     if kind not in known:
-        raise StatisticsError(f"there is no covariance {kind!r}; choose one of {', '.join(known)}")
+        raise StatisticsError(f"there is no covariance {kind!r}; choose one of {', '.join(known)} and bootstrap")
     if ways and kind not in CLUSTERED:
         raise StatisticsError(f"covariance {kind} knows no clusters; choose one of {', '.join(CLUSTERED)}")
     if not ways and kind in CLUSTERED:
-        raise StatisticsError(f"covariance {kind} needs clusters; name the column that tells them (cluster=)")
+        raise StatisticsError(
+            f"covariance {kind} needs clusters; name the column that tells them (cluster=, --cluster)"
+        )
     if len(ways) > 2:
         raise StatisticsError(f"clusters can be crossed two ways, not {len(ways)}; choose the two that matter most")
     if kind == "CR2" and len(ways) == 2:
         raise StatisticsError("CR2 is defined for one way of clustering; use CR1 for two")
+
+
+def _refuse(estimates: Estimates, kind: str, ways: tuple[Clusters, ...]) -> None:
+    """StatisticsError where the kind is not defined for these estimates and clusters."""
+    refuse_kind(kind, ways)
     if kind == "model" and estimates.weight_kind == "sampling":
         raise StatisticsError(
             "the model's covariance takes sampling weights for observations that were seen; use 'robust', or clusters"

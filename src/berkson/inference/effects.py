@@ -257,7 +257,8 @@ def _levels(study: _Study, column: str, discrete: Sequence[str] = ()) -> tuple[V
 
 def _pairs(study: _Study, column: str, pairs: Pairs) -> list[tuple[Value, Value]]:
     if not isinstance(pairs, str):
-        given = [tuple(pair) for pair in pairs]
+        listed = isinstance(pairs, Sequence) and all(isinstance(pair, Sequence) for pair in pairs)
+        given = [tuple(pair) for pair in pairs] if listed else []
         if not given or any(len(pair) != 2 for pair in given):
             raise StatisticsError(f"the contrasts of {quoted(column)} are (from, to) pairs, such as [(20, 30)]")
         return [(combinations(study.schema, {column: a})[0][column], b) for a, b in given]

@@ -44,8 +44,8 @@ def influence(estimates: Estimates) -> Influence:
     h, deviance = leverage_of(estimates, rows, ALL), of_rows(rows, "deviance")
     rest = np.where(h < 1.0, 1.0 - h, np.nan)
     sigma = _sigma(estimates, deviance, rest, float(deviance @ deviance))
-    cooks = (of_rows(rows, "pearson") / rest) ** 2 * h / np.count_nonzero(estimates.estimable)
     with np.errstate(divide="ignore", invalid="ignore"):  # sigma is 0 where one row is all that does not fit
+        cooks = (of_rows(rows, "pearson") / rest) ** 2 * h / np.count_nonzero(estimates.estimable)
         return Influence(h, cooks, deviance * np.sqrt(h) / (sigma * rest), sigma)
 
 

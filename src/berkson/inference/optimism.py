@@ -60,7 +60,12 @@ def optimism(estimates: Estimates, count: int = 200, *, seed: int = 0, cluster: 
             f"optimism is measured for two classes, and the response has {estimates.problem.n_classes}; judge the "
             "model on rows that were held out"
         )
+    estimates.require()
     problem = estimates.problem
+    if not np.isfinite(estimates.params[~estimates.aliased]).all():
+        raise StatisticsError(
+            "some estimates are infinite, so samples have none either; judge the model on rows that were held out"
+        )
     apparent = measures(estimates.linear_predictor()[:, 0], problem.y, problem.weight)
     training, test, failures = [], [], dict[str, int]()
     for sample in replicates(estimates, Resampling(estimates, seed, cluster), range(count)):
@@ -97,6 +102,11 @@ def measures(eta: F64, y: Array, weight: F64 | None) -> Measures:
     """The measures of linear predictors (n,), offset included; weights as in `Forecasts`."""
     judged = Forecasts(sigmoid(eta), y, weight)
     recalibrated = Estimates(fit(Problem(eta[:, None], y, 2, weight, names=("linear predictor",))))
+    if recalibrated.fit.certificate.separation is not None:
+        raise StatisticsError(
+            "the model separates the outcomes it was fitted to, so the slope of calibration is infinite; judge it on "
+            "rows that were held out"
+        )
     recalibrated.require()
     intercept, slope = recalibrated.params.tolist()
     certificate, n = recalibrated.fit.certificate, judged.total

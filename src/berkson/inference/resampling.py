@@ -29,8 +29,8 @@ class Resampling:
     cluster: Array | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**64:
-            raise StatisticsError(f"the seed {self.seed} is not between 0 and 2^64 - 1; give another")
+        if not isinstance(self.seed, (int, np.integer)) or not 0 <= self.seed < 2**64:
+            raise StatisticsError(f"the seed {self.seed} is no whole number between 0 and 2^64 - 1; give another")
         if self.cluster is not None:
             if len(self.cluster) != len(self.estimates.problem.y):
                 raise StatisticsError(

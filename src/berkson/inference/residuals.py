@@ -196,6 +196,8 @@ def quantile_residuals(estimates: Estimates, seed: int = 0) -> F64:
         low = np.where(events > 0.0, betainc(failures + 1.0, np.maximum(events, 1.0), complement), 0.0)
         high = np.where(failures > 0.0, betainc(events + 1.0, np.maximum(failures, 1.0), mu), 0.0)
         within = np.exp(_log_binomial(events, trials, rows.eta))
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise StatisticsError(f"the seed {seed} is no whole number from 0 on; give another")
     part = np.random.default_rng(seed).random(len(y))
     below, above = low + part * within, high + (1.0 - part) * within  # both tails carried: neither cancels
     return np.where(below < above, ndtri(below), -ndtri(above))  # type: ignore[no-any-return]

@@ -89,7 +89,8 @@ def require_predictor(schema: Schema, column: str) -> None:
     known = schema.predictors
     if column not in known:
         raise StatisticsError(
-            f"the model has no column {quoted(column)}{suggestion(column, known)}; its columns are {listing(known, 20)}"
+            f"the model has no column {quoted(column)}{suggestion(str(column), known)}; "
+            + (f"its columns are {listing(known, 20)}" if known else "it has none")
         )
 
 
@@ -118,9 +119,12 @@ def value_text(value: Value) -> str:
 def combinations(schema: Schema, at: Mapping[str, Any] | None) -> list[dict[str, Value]]:
     """Every combination of the values at which columns are held, the last column varying fastest."""
     values: dict[str, list[Value]] = {}
+    if at is not None and not isinstance(at, Mapping):
+        raise StatisticsError(f"at={at!r} names no values; give columns with values, such as at={{'age': [20, 30]}}")
     for column, given in (at or {}).items():
         require_predictor(schema, column)
-        each = [given] if isinstance(given, (str, Shift)) or not isinstance(given, (Sequence, np.ndarray)) else [*given]
+        several = isinstance(given, Sequence) or np.ndim(given) == 1
+        each = [*given] if several and not isinstance(given, (str, Shift)) else [given]
         if not each:
             raise StatisticsError(f"no value is given for column {quoted(column)}; give one, or leave the column out")
         values[column] = [_checked(column, value) for value in each]

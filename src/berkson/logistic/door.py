@@ -13,11 +13,14 @@ from berkson.inference.bias_reduction import Method
 from berkson.inference.estimates import Estimates, StatisticsError, WeightKind
 from berkson.logistic.frames import frames_of
 from berkson.logistic.inputs import Arrays, Options, clusters_by, read_arrays, read_formula, trials_of
+from berkson.logistic.numbers import with_covariance
 from berkson.logistic.result import LogitFit
 from berkson.model import Prepared, classes_of
 from berkson.notices import RankWarning, SeparationWarning
 from berkson.problem import InputError
 from berkson.table import listing, number_text, quoted, suggestion
+
+USUAL = {"level": 0.95, "tol": 1e-8}
 
 
 def logit(
@@ -76,25 +79,37 @@ def logit(
         raise ValueError(f"missing={missing!r} is neither 'drop' nor 'raise'")
     if bias_reduction not in (None, "firth", "mean", "median"):
         raise ValueError(f"bias_reduction={bias_reduction!r} is none of 'firth' (the same as 'mean') and 'median'")
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level={level:g} is no confidence level: give a number between 0 and 1, such as 0.95")
+    _check_numbers(level, strength, tol, max_iterations)
     if weight_kind not in get_args(WeightKind):
         raise ValueError(f"weight_kind={weight_kind!r} is none of {listing(get_args(WeightKind))}")
     options = Options(event, weights, offset, missing == "drop", strength, intercept)
     if isinstance(formula, str | Formula):
         prepared = read_formula(formula, data, options)
         _refuse_fractions(prepared, weight_kind)
-        result = fit(prepared.problem, tol=tol, max_iterations=max_iterations)
+        result = fit(prepared.problem, tol=tol, max_iterations=int(max_iterations))
         frames = frames_of(data)
     else:
-        prepared, result = _fit_arrays(read_arrays(formula, data, options), weight_kind, tol, max_iterations)
+        prepared, result = _fit_arrays(read_arrays(formula, data, options), weight_kind, tol, int(max_iterations))
         frames = frames_of(data, formula)
     estimates = Estimates(result, _class_number(reference, prepared), weight_kind, trials_of(prepared, weight_kind))
     method: Method | None = "mean" if bias_reduction == "firth" else bias_reduction
     _warn(result, method is not None)
-    return LogitFit(
-        prepared, estimates, method, frames, level, covariance, clusters_by(cluster, prepared, frames.index)
-    )
+    plain = LogitFit(prepared, estimates, method, frames, level, None, ())
+    return with_covariance(plain, covariance, clusters_by(cluster, prepared, frames.index))
+
+
+def _check_numbers(level: object, strength: object, tol: object, max_iterations: object) -> None:
+    """ValueError where one of these is no number, or not in its range."""
+    for name, value in (("level", level), ("strength", strength), ("tol", tol), ("max_iterations", max_iterations)):
+        if not isinstance(value, (int, float, np.number)):
+            raise ValueError(f"{name}={value!r} is no number")
+        if name in ("level", "tol") and not 0.0 < float(value) < 1.0:
+            usual = "no confidence level" if name == "level" else "no distance relative to the null model's objective"
+            raise ValueError(f"{name}={value:g} is {usual}: give a number between 0 and 1, such as {USUAL[name]}")
+        if name == "strength" and not 0.0 <= float(value) < np.inf:
+            raise ValueError(f"strength={value:g} is no ridge: give a finite number, 0 (none) or more")
+        if name == "max_iterations" and not (float(value).is_integer() and value > 0):
+            raise ValueError(f"max_iterations={value:g} is no number of iterations: give a whole number, such as 100")
 
 
 def _fit_arrays(

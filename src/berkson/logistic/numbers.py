@@ -6,7 +6,7 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from berkson.fit import Certificate, Fit
 from berkson.inference.bias_reduction import BiasReducedEstimates, Method, reduce_bias
 from berkson.inference.clusters import Clusters
-from berkson.inference.covariance import Covariance, covariance
+from berkson.inference.covariance import Covariance, covariance, refuse_kind
 from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.inference.goodness import Goodness, goodness
 from berkson.inference.likelihood import likelihood
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 F64 = npt.NDArray[np.float64]
 Interval = Literal["wald", "profile", "bootstrap"]
+Fitted = TypeVar("Fitted", bound="Numbers")
 
 
 @dataclass(frozen=True, repr=False)
@@ -357,6 +358,13 @@ class Numbers:
             )
         found = profile_intervals(self.estimates, level)
         return self.coefficients.with_interval(found.lower, found.upper, level, "profile likelihood")
+
+
+def with_covariance(fit: Fitted, kind: str | None, clusters: tuple[Clusters, ...]) -> Fitted:
+    """The same fit with another covariance; StatisticsError for a kind that is none."""
+    if kind is not None and kind != "bootstrap":
+        refuse_kind(kind, clusters)
+    return replace(fit, kind=kind, clusters=clusters)
 
 
 def covariance_of(fit: Numbers, kind: str | None, clusters: tuple[Clusters, ...]) -> Covariance:

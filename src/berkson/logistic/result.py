@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from berkson.inference.estimates import StatisticsError
 from berkson.logistic.inputs import clusters_by
-from berkson.logistic.numbers import Numbers, covariance_of
+from berkson.logistic.numbers import Numbers, covariance_of, with_covariance
 
 if TYPE_CHECKING:
     from berkson.inference.averages import Slope
@@ -55,7 +55,7 @@ class LogitFit(Numbers):
         0.5798
         """
         ways = clusters_by(cluster, self.prepared, self.frames.index)
-        return replace(self, kind=kind or (None if ways else "HC1"), clusters=ways)
+        return with_covariance(self, kind or (None if ways else "HC1"), ways)
 
     # --- prediction -----------------------------------------------------------------------------------------------
 
@@ -273,6 +273,8 @@ class LogitFit(Numbers):
         """
         from berkson.inference.nested import compare
 
+        if not isinstance(other, LogitFit):
+            raise ValueError(f"a fit is compared with another, made by logit, not with {type(other).__name__}")
         rows, covariances = (self.prepared.used, other.prepared.used), (self.covariance, other.covariance)
         found = compare(self.estimates, other.estimates, rows, covariances)
         smaller = (self, other)[found.smaller]

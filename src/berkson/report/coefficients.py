@@ -74,6 +74,6 @@ def normal_quantile(level: float) -> float:
     """z with P(|Z| < z) = level for a standard normal Z; ValueError for a level that is none."""
     from statistics import NormalDist
 
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level={level:g} is no confidence level: give a number between 0 and 1, such as 0.95")
+    if not isinstance(level, (int, float, np.number)) or not 0.0 < level < 1.0:
+        raise ValueError(f"level={level} is no confidence level: give a number between 0 and 1, such as 0.95")
     return NormalDist().inv_cdf(0.5 + level / 2.0)

@@ -14,7 +14,7 @@ from berkson.report.layout import Block, Grid, Paragraph, Row, probability, sign
 
 F64 = npt.NDArray[np.float64]
 
-SPARE = (3, 2)  # z and standard errors are left out where a terminal is too narrow for them
+SPARE = ((3,), (2,))  # z and standard errors are left out where a terminal is too narrow for them
 
 
 def effects_blocks(found: Quantities, level: float, several: bool) -> Iterator[Block]:

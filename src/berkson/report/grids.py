@@ -17,7 +17,7 @@ from berkson.report.layout import Block, Grid, Paragraph, Row, exponential, prob
 
 F64 = npt.NDArray[np.float64]
 
-SPARE = (3, 2, 6, 7)  # z, standard errors and intervals are left out where a terminal is too narrow for them
+SPARE = ((3,), (2,), (6, 7))  # z, standard errors and intervals are left out where a terminal is too narrow for them
 _NONE = ("",) * 5  # cells without a number
 SHOWN_TERMS = 3  # of the combination that an aliased column is
 
@@ -25,7 +25,7 @@ SHOWN_TERMS = 3  # of the combination that an aliased column is
 def grids(model: Model, estimates: Estimates, coefficients: Coefficients | None) -> Iterator[Block]:
     """Log-odds and odds ratios, with standard errors, tests and intervals (of odds ratios) where there are any."""
     headings: tuple[str, ...] = ("log-odds", "odds ratio")
-    spare: tuple[int, ...] = ()
+    spare: tuple[tuple[int, ...], ...] = ()
     if coefficients is not None:
         spare = SPARE
         level = f"{100.0 * coefficients.level:.6g}%"

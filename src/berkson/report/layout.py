@@ -41,12 +41,13 @@ class Row:
 class Grid:
     """Rows under headings: one for the names, one for each column of numbers.
 
-    spare : numbers of headings whose columns are left out, in this order, where a terminal is too narrow.
+    spare : numbers of headings whose columns are left out, in this order and together where they stand together, where
+    a terminal is too narrow.
     """
 
     headings: tuple[str, ...]
     rows: tuple[Row, ...]
-    spare: tuple[int, ...] = ()
+    spare: tuple[tuple[int, ...], ...] = ()
 
 
 Block = Paragraph | Grid
@@ -144,7 +145,7 @@ def _fitting(grid: Grid, columns: list[list[str]], width: int) -> list[list[str]
     for k in grid.spare:
         if sum(2 + width_of(column[0]) for j, column in enumerate(columns, 1) if j not in gone) <= width:
             break
-        gone.add(k)
+        gone.update(k)
     return [column for j, column in enumerate(columns, 1) if j not in gone]
 
 

@@ -32,7 +32,7 @@ def record(found: Findings) -> dict[str, Any]:
         "statistics": _statistics(found),
         "inference": inference,
         "effects": None if effects is None else effects_record(effects, found.level),
-        "refused": [why for why in (found.refusal, found.effects) if isinstance(why, str)],
+        "refused": list(dict.fromkeys(why for why in (found.refusal, found.effects) if isinstance(why, str))),
     }
 
 

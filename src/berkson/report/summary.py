@@ -153,7 +153,7 @@ def _inference(found: Findings) -> Iterator[Block]:
         test = "" if shown.test == "Wald" else f"z and p: {shown.test}; "
         yield Paragraph(f"standard errors: {kind}; {test}{level} intervals of odds ratios: {shown.interval}", "quiet")
         yield from (Paragraph(_sentence(note)) for note in shown.covariance.notes)
-    elif found.refusal is not None and found.model.proof.certified:
+    elif found.refusal is not None and found.model.proof.status not in found.refusal:
         yield Paragraph(_sentence(found.refusal), "plain" if found.model.strength > 0.0 else "bad")
 
 
