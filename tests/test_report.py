@@ -75,6 +75,11 @@ def test_what_is_shown_is_the_number(value: float) -> None:
     ("value", "shown"),
     [
         (0.0, "1.000"),
+        (-1.3e-5, "0.99999"),  # 1.000 would not tell on which side of 1 it lies
+        (3.04e-4, "1.0003"),
+        (-4.96e-4, "0.9995"),
+        (6e-4, "1.001"),
+        (1e-10, "1.000"),
         (1.23167137, "3.427"),
         (-21.2263949, "6.046e-10"),
         (-math.inf, "0"),
@@ -192,7 +197,7 @@ def test_interactions_and_booleans() -> None:
     x = rng.normal(size=300)
     table = from_frame({"y": (rng.random(300) < 0.4).astype(int), "flag": flag, "x": x})
     page = report("y ~ flag*x", table)
-    assert re.search(r"^flag\[true\] .* against false$", page, re.MULTILINE)
+    assert re.search(r"^flag\[true\] .* against false, where x = 0$", page, re.MULTILINE)
     assert re.search(r"^flag\[true\]:x .* ratio of odds ratios$", page, re.MULTILINE)
 
 

@@ -76,6 +76,27 @@ def test_levels_are_indented_under_their_factor() -> None:
     assert r"\quad 2 & 1.232 &" in page.to_latex()
 
 
+@pytest.mark.parametrize(
+    ("formula", "name", "remark"),
+    [
+        ("low ~ smoke * C(race)", "smoke", "per unit of smoke, where race = 1"),
+        ("low ~ smoke * C(race)", "  3", "against 1, where smoke = 0"),
+        ("low ~ smoke * C(race)", "smoke:C(race)[3]", "ratio of odds ratios"),
+        ("low ~ smoke * C(race) * age", "smoke", "per unit of smoke, where race = 1 and age = 0"),
+        ("low ~ smoke * C(race) * age", "smoke:C(race)[2]", "ratio of odds ratios, where age = 0"),
+        ("low ~ C(race) / age", "  2", "against 1, where age = 0"),
+        ("low ~ C(race) / age", "C(race)[2]:age", "per unit of age in this group"),
+        ("low ~ 0 + C(race) * scale(age)", "  2", "where scale(age) = 0"),
+        ("low ~ smoke * ns(age, 2)", "smoke", "per unit of smoke, see its interactions"),
+        ("low ~ smoke * C(race, sum)", "smoke", "per unit of smoke, see its interactions"),
+    ],
+)
+def test_what_a_coefficient_is_where_it_takes_part_in_interactions(formula: str, name: str, remark: str) -> None:
+    text = str(logit(formula, pd.read_csv(DATA / "birthwt.csv")).summary())
+    (line,) = [line for line in text.splitlines() if line.startswith(name + " ")]
+    assert re.fullmatch(r"[-<>\d.e+ ]*" + re.escape(remark), line[len(name) :].rstrip())
+
+
 def test_tables_are_rectangular() -> None:
     page = births()
     rows = Outline(page.to_html()).rows

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from berkson.formula import Schema
 from berkson.formula.coding import Product, levels_coded
+from berkson.formula.syntax import Node, columns_of
 from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.model import Model
 from berkson.report.coefficients import Coefficients
@@ -65,14 +66,15 @@ class _Equation:
         (variable, full) = item.factors[0]
         factor = self.model.schema.factors[variable]
         coded = levels_coded(factor, full)
+        where = _where(item, self.model.schema)
         if len(coded) == 1:
-            yield self.row(self.model.schema.names[item.start], item.start, f"against {factor.reference}")
+            yield self.row(self.model.schema.names[item.start], item.start, f"against {factor.reference}{where}")
             return
         yield Row(str(variable))
         place = dict(zip(coded, range(item.start, item.stop), strict=True))
         for level in factor.levels:
             if level in place:
-                yield self.row(f"  {level}", place[level], "" if full else f"against {factor.reference}")
+                yield self.row(f"  {level}", place[level], where[2:] if full else f"against {factor.reference}{where}")
             else:
                 yield Row(f"  {level}", self.numbers("0", "1"), "reference", "quiet")
 
@@ -141,9 +143,28 @@ def _meaning(item: Product, schema: Schema) -> str:
     """What e^coefficient is: a factor coded in full tells of each group by itself, any other is a contrast."""
     contrasts = sum(not full for _, full in item.factors)
     if contrasts + len(item.numbers) > 1:
-        return "ratio of odds ratios"
+        return "ratio of odds ratios" + _where(item, schema)
     effect = _of_number(item, schema) if item.numbers else "odds ratio" if contrasts else "odds"
-    return effect + (" in this group" if len(item.factors) > contrasts else "")
+    return effect + (" in this group" if len(item.factors) > contrasts else "") + _where(item, schema)
+
+
+def _where(item: Product, schema: Schema) -> str:
+    """Where the effect of an item that takes part in interactions is what its coefficient says."""
+    own = set(item.labels)
+    others = dict.fromkeys(v for product in schema.products if own < set(product.labels) for v in product.labels)
+    places = [_zero(variable, schema) for variable in others if variable not in own]
+    if None in places or len(places) > SHOWN_TERMS:
+        return ", see its interactions"
+    return f", where {' and '.join(map(str, places))}" if places else ""
+
+
+def _zero(variable: Node, schema: Schema) -> str | None:
+    """Where the columns of a variable are 0, if that can be said."""
+    factor = schema.factors.get(variable)
+    if factor is None:
+        basis = schema.bases.get(variable)
+        return f"{variable} = 0" if basis is None or basis.width == 1 else None
+    return f"{next(iter(columns_of(variable)))} = {factor.reference}" if factor.contrasts == "treatment" else None
 
 
 def _of_number(item: Product, schema: Schema) -> str:

@@ -66,7 +66,11 @@ def significant(value: float) -> str:
 
 
 def exponential(value: float) -> str:
-    """e^value to four significant digits, beyond the range of doubles too."""
+    """e^value to four significant digits, beyond the range of doubles too; where these would read 1, with as
+    many decimals as tell on which side of 1 it lies: 0.99999."""
+    if 1e-9 < abs(value) < 5e-4:
+        distance = math.expm1(value)
+        return f"{1.0 + distance:.{-math.floor(math.log10(abs(distance)))}f}"
     if not math.isfinite(value) or abs(value) < 700.0:
         return "inf" if value == math.inf else significant(math.exp(value))
     power, rest = divmod(value / math.log(10.0), 1.0)
