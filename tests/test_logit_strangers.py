@@ -190,7 +190,7 @@ def test_options_that_are_none_are_refused_at_once(options: dict[str, Any], sent
         (lambda fit: fit.robust("bootstrap", cluster="g").bse, "are left out"),
         (lambda fit: fit.diagnostics.residuals("quantile", seed=-1), "the seed -1 is no whole number"),
         (lambda fit: fit.diagnostics.hosmer_lemeshow(2.5), r"2\.5 groups are too few"),
-        (lambda fit: fit.diagnostics.hosmer_lemeshow(1000), "1,000 groups are more than 120 rows can fill"),
+        (lambda fit: fit.diagnostics.hosmer_lemeshow(1000), "1,000 groups are more than 120 rows can fill; ask for fewer"),
     ],
 )
 def test_questions_that_are_none_are_refused(ask: Any, sentence: str) -> None:
@@ -214,7 +214,7 @@ def test_separated_outcomes_have_no_calibration() -> None:
     with pytest.raises(StatisticsError, match="some estimates are infinite, so samples have none"):
         infinite.diagnostics.optimism(5)
     finite = logit("y ~ s", data.assign(s=data["y"] * 4.0), bias_reduction="firth")
-    with pytest.raises(StatisticsError, match="the probabilities separate the outcomes"):
+    with pytest.raises(StatisticsError, match="the outcomes are separated by the probabilities"):
         finite.diagnostics.recalibration()
 
 

@@ -73,7 +73,7 @@ def _fitted(forecasts: Forecasts, X: F64, offset: F64 | None) -> tuple[F64, F64]
     estimates = Estimates(fit(problem))
     if estimates.fit.certificate.separation is not None:
         raise StatisticsError(
-            "the probabilities separate the outcomes, so the slope of calibration is infinite; judge the model on rows "
+            "the outcomes are separated by the probabilities, so the slope of calibration is infinite; judge the model on rows "
             "that were held out"
         )
     estimates.require()
@@ -114,8 +114,6 @@ def _quantile_groups(score: F64, weight: F64 | None, groups: int) -> tuple[F64, 
     """
     if not isinstance(groups, (int, np.integer)) or groups < 2:
         raise StatisticsError(f"{groups} groups are too few to compare; 10 are usual")
-    if groups > len(score):
-        raise StatisticsError(f"{groups:,} groups are more than {len(score):,} rows can fill; 10 are usual")
     order = np.argsort(score, kind="stable")
     above = None if weight is None else np.cumsum(weight[order])
 
@@ -174,11 +172,14 @@ def hosmer_lemeshow(forecasts: Forecasts, groups: int = 10) -> HosmerLemeshow:
         raise StatisticsError(f"{g} groups leave the test no degree of freedom; ask for more, or look at the ties")
     seen = np.column_stack([forecasts.others, forecasts.events]) if K == 2 else forecasts.indicators()
     weight = seen.sum(axis=1)
+    size = _sums(cell, weight, g)
+    if not size.all():
+        raise StatisticsError(f"{groups:,} groups are more than {len(weight):,} rows can fill; ask for fewer")
     observed = np.column_stack([_sums(cell, seen[:, k], g) for k in range(K)])
     expected = np.column_stack([_sums(cell, weight * P[:, k], g) for k in range(K)])
     statistic = float(((observed - expected) ** 2 / expected).sum())
     df = (g - 2) * (K - 1)
-    return HosmerLemeshow(statistic, df, float(chdtrc(df, statistic)), _sums(cell, weight, g), observed, expected)
+    return HosmerLemeshow(statistic, df, float(chdtrc(df, statistic)), size, observed, expected)
 
 
 # --- curves ---------------------------------------------------------------------------------------------------------
