@@ -33,9 +33,8 @@ def location(
     if every > 1 and not (variance > 0).all():
         _, mean, variance, low, high = _moments(design, weight)
     center, spread = (mean, variance) if intercept else (np.zeros(len(mean)), variance + mean * mean)
-    if isinstance(design, Sparse):  # centres cost digits there (see its docstring), and what is mostly 0 needs none
-        center = np.where(mean * mean <= variance, 0.0, center)
-        return center, variance + (mean - center) ** 2, ~(high > low)
+    if isinstance(design, Sparse):  # its bulk is 0; uncentred, its columns would add up to much of the constant
+        return center, spread, ~(high > low)
     rows, extent = design.evenly_spaced(few), high - low
     with np.errstate(invalid="ignore"):  # a column of infinities is refused later, by name
         middle = np.partition(rows, len(rows) // 2, axis=0)[len(rows) // 2] if intercept else center

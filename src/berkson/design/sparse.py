@@ -27,8 +27,7 @@ class Sparse:
 
     Centres stay implicit.  With s the stored cells of a row, eta = s coef + (constant - center' coef), and a sum over
     rows of r (s - center) is that of r s less center times that of r: rounding of what is stored, times center /
-    spread, is all that it costs, so only columns that lie far from zero are given centres (`standardise.py`).
-    Squares lose twice as many digits.
+    spread, is all that it costs: nothing, where most cells are 0.  Squares lose twice as many digits.
     """
 
     cells: Cells

@@ -14,6 +14,7 @@ from berkson.solvers.run import Solver
 F64 = npt.NDArray[np.float64]
 
 INNER_LIMIT = 250  # products a step; a step that needs more is taken as it stands
+LEFT = 0.1  # of the target, that a step may leave by itself: what the Hessian's change leaves comes on top
 
 
 def conjugate(
@@ -25,14 +26,17 @@ def conjugate(
     max_iterations: int,
     watch_separation: bool = False,
 ) -> Solver[Solution]:
-    """Minimise to an estimated gap of `target`: half the decrement squared of the inexact Newton step."""
+    """Minimise to an estimated gap of `target`: half the decrement squared of the inexact Newton step, or less where
+    the gradient alone shows it (`_at_most`), which costs no product."""
     at = penalty.add(theta, (yield Evaluate(theta, 1)))
     forcing, before, slow = 0.1, np.inf, 0
     for iteration in range(max_iterations + 1):
         assert at.gradient is not None
         if watch_separation and at.margin > 0:
             return Solution(theta, at, iteration, "separated")
-        step, decrease = yield from _newton_step(theta, at.gradient, penalty, preconditioner, forcing)
+        if _at_most(at.gradient, penalty, preconditioner) <= target:
+            return Solution(theta, at, iteration, "target")
+        step, decrease = yield from _newton_step(theta, at.gradient, penalty, preconditioner, forcing, target)
         if decrease <= 2.0 * target:
             return Solution(theta, at, iteration, "target")
         slow = slow + 1 if decrease > SLOW * before else 0
@@ -57,10 +61,22 @@ def conjugate(
     return Solution(theta, at, max_iterations, "limit")
 
 
+def _at_most(gradient: F64, penalty: Ridge, preconditioner: Preconditioner) -> float:
+    """|gradient|^2 / (2 strength): as the Hessian is no less than the ridge, the gap is no more.  In directions that
+    have none (constants) the preconditioner stands in for the Hessian."""
+    if penalty.is_zero:
+        return np.inf
+    free = penalty.strength == 0.0
+    outside = np.where(free, gradient, 0.0)
+    inside = np.divide(gradient * gradient, penalty.strength, out=np.zeros_like(gradient), where=~free)
+    return 0.5 * float(inside.sum() + outside @ preconditioner.solve(outside))
+
+
 def _newton_step(
-    theta: F64, gradient: F64, penalty: Ridge, preconditioner: Preconditioner, forcing: float
+    theta: F64, gradient: F64, penalty: Ridge, preconditioner: Preconditioner, forcing: float, target: float
 ) -> Solver[tuple[F64, float]]:
-    """(step, -gradient'step) of H step = -gradient, to a relative residual of `forcing`, preconditioned."""
+    """(step, -gradient'step) of H step = -gradient, to a relative residual of `forcing`, preconditioned, or to one that
+    leaves no more than a part of `target` to be gained."""
     step, residual = np.zeros_like(theta), -gradient
     scaled = preconditioner.solve(residual)
     direction, energy = scaled, float(residual @ scaled)
@@ -75,7 +91,7 @@ def _newton_step(
         residual = residual - length * product
         scaled = preconditioner.solve(residual)
         before, energy = energy, float(residual @ scaled)
-        if energy <= enough:
+        if energy <= enough or _at_most(residual, penalty, preconditioner) <= LEFT * target:
             break
         direction = scaled + (energy / before) * direction
     return step, -float(gradient @ step)
