@@ -69,6 +69,18 @@ def test_what_is_no_table_of_numbers_is_refused(X: Any, sentence: str) -> None:
         logit(Y, X)
 
 
+def test_arrays_are_spoken_of_in_the_words_of_this_door() -> None:
+    with pytest.raises(InputError, match="the column of weights is negative in row 1 of arrays"):
+        logit(Y, X, weights=-np.ones(8))
+    with pytest.raises(ValueError, match="the response 'y' looks like a measurement"):
+        logit(np.linspace(0.0, 9.0, 60), np.arange(60.0))
+    np.testing.assert_array_equal(np.asarray(logit(Y + 1.5, X).params), np.asarray(logit(Y, X).params))
+    with pytest.warns(UserWarning, match=r"use bias reduction \(bias_reduction='firth', --firth\)"):
+        logit(X > 0.0, X)
+    with pytest.raises(ValueError, match=r"the formula comes first, and then the data: logit\('y ~ x', data\)"):
+        logit(table(), "y ~ x")
+
+
 def test_nothing_to_fit_and_single_values() -> None:
     with pytest.raises(InputError, match="X has no columns and there is no intercept"):
         logit(Y, np.empty((8, 0)), intercept=False)
@@ -190,7 +202,7 @@ def test_options_that_are_none_are_refused_at_once(options: dict[str, Any], sent
         (lambda fit: fit.robust("bootstrap", cluster="g").bse, "are left out"),
         (lambda fit: fit.diagnostics.residuals("quantile", seed=-1), "the seed -1 is no whole number"),
         (lambda fit: fit.diagnostics.hosmer_lemeshow(2.5), r"2\.5 groups are too few"),
-        (lambda fit: fit.diagnostics.hosmer_lemeshow(1000), "1,000 groups are more than 120 rows can fill; ask for fewer"),
+        (lambda fit: fit.diagnostics.hosmer_lemeshow(1000), "1,000 groups are more than 120 rows can fill"),
     ],
 )
 def test_questions_that_are_none_are_refused(ask: Any, sentence: str) -> None:

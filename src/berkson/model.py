@@ -31,6 +31,7 @@ WORDING = Wording(
     "bias reduction (bias_reduction='firth', --firth) or a ridge penalty (strength, --strength)",
     "a stronger ridge (in the command: a larger --strength)",
     "max_iterations (in the command: --max-iter)",
+    "the column of weights",
 )
 MEMORY_SHARE = 0.8  # of the machine's memory that a design may take
 

@@ -38,6 +38,7 @@ class Wording:
     penalty: str = "a penalty (strength > 0, a finite C)"
     stronger: str = "a stronger penalty (a smaller C)"
     iterations: str = "max_iter"
+    weights: str = "sample_weight"
     source: str = ""
     used: npt.NDArray[np.bool_] | None = None
 
@@ -194,23 +195,24 @@ def _check_labels(problem: Problem, n: int) -> None:
 
 
 def _check_weights(problem: Problem, weight: F64, n: int) -> None:
+    name = problem.wording.weights
     if weight.shape != (n,):
-        raise InputError(f"sample_weight has shape {weight.shape}, but X has {n} rows: give one weight a row")
+        raise InputError(f"{name} has shape {weight.shape}, but X has {n} rows: give one weight a row")
     if not np.isfinite(weight).all():
         row = int(np.flatnonzero(~np.isfinite(weight))[0])
-        raise InputError(f"sample_weight holds NaN or infinity in {problem.row(row)}; drop the row or correct it")
+        raise InputError(f"{name} holds NaN or infinity in {problem.row(row)}; drop the row or correct it")
     if weight.min() < 0:
         row = int(np.flatnonzero(weight < 0)[0])
         raise InputError(
-            f"sample_weight is negative in {problem.row(row)} ({weight[row]:g}); weights must be zero or positive"
+            f"{name} is negative in {problem.row(row)} ({weight[row]:g}); weights must be zero or positive"
         )
     if not weight.any():
-        raise InputError("sample_weight is zero in every row: there is nothing to fit")
+        raise InputError(f"{name} is zero in every row: there is nothing to fit")
     with np.errstate(over="ignore"):
         total = float(weight.sum())
     if not TOTALS[0] <= total <= TOTALS[1]:
         raise InputError(
-            f"sample_weight sums to {total:.3g}, and objectives can be computed of sums from {TOTALS[0]:g} to "
+            f"{name} sums to {total:.3g}, and objectives can be computed of sums from {TOTALS[0]:g} to "
             f"{TOTALS[1]:g} only: give all weights in another unit"
         )
 

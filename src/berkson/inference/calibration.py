@@ -73,8 +73,8 @@ def _fitted(forecasts: Forecasts, X: F64, offset: F64 | None) -> tuple[F64, F64]
     estimates = Estimates(fit(problem))
     if estimates.fit.certificate.separation is not None:
         raise StatisticsError(
-            "the outcomes are separated by the probabilities, so the slope of calibration is infinite; judge the model on rows "
-            "that were held out"
+            "the outcomes are separated by the probabilities, so the slope of calibration is infinite; judge the "
+            "model on rows that were held out"
         )
     estimates.require()
     return estimates.params, covariance(estimates).std_error

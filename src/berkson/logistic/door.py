@@ -82,6 +82,8 @@ def logit(
     _check_numbers(level, strength, tol, max_iterations)
     if weight_kind not in get_args(WeightKind):
         raise ValueError(f"weight_kind={weight_kind!r} is none of {listing(get_args(WeightKind))}")
+    if isinstance(data, str) and not isinstance(formula, str):
+        raise ValueError("the formula comes first, and then the data: logit('y ~ x', data)")
     options = Options(event, weights, offset, missing == "drop", strength, intercept)
     if isinstance(formula, str | Formula):
         prepared = read_formula(formula, data, options)

@@ -170,7 +170,10 @@ def _as_classes(column: Column) -> Column:
     """Numbers as a factor, but for shares; text and booleans as they are."""
     if column.kind != "number":
         return column
-    labels = encode(column.values)
+    try:
+        labels = encode(column.values)
+    except InputError:
+        return column  # the sentence of a formula's response is for this door, too
     if labels.soft:
         return column
     return Column(column.name, "factor", labels.y, tuple(map(number_text, labels.classes)))
