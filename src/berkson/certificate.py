@@ -102,15 +102,21 @@ def prove(
     class_share: F64,
     hessian: F64 | None = None,
     sample: Sample | None = None,
+    *,
+    matrix_free: bool = False,
 ) -> Generator[Question, Answer, Bound]:
     """Bound P(theta) - P* from the objective's gradient over all rows and curvature over `sample` (None: all rows).
 
     `hessian` is the smooth objective's over all rows, where the caller has it; `class_share` (K,) the frequencies of
-    classes.  Under a penalty with kinks `gradient` is the smooth part's, and the bound is that of what it keeps beyond
-    the kinks, plus the slack (see `ElasticNet.split`).
+    classes; `matrix_free`: what needs no Gram matrix is tried first, as it is where columns are too many for one.
+    Under a penalty with kinks `gradient` is the smooth part's, and the bound is that of what it keeps beyond the kinks,
+    plus the slack (see `ElasticNet.split`).
     """
     slack, gradient = penalty.split(theta, gradient)
-    proof = yield from _prove_smooth(theta, gradient, penalty, place, class_share, hessian, sample)
+    if matrix_free or place.columns > DENSE_UP_TO:
+        proof = yield from _prove_by_few_rows(theta, gradient, penalty, place, class_share)
+    if not (place.columns > DENSE_UP_TO or (matrix_free and proof.contraction < 1.0)):
+        proof = yield from _prove_smooth(theta, gradient, penalty, place, class_share, hessian, sample)
     return proof if slack == 0.0 else proof.loosened(slack)
 
 
@@ -123,8 +129,6 @@ def _prove_smooth(
     hessian: F64 | None,
     sample: Sample | None,
 ) -> Generator[Question, Answer, Bound]:
-    if place.columns > DENSE_UP_TO:
-        return (yield from _prove_by_few_rows(theta, gradient, penalty, place, class_share))
     result = NOTHING
     for _ in range(TRIMS):
         squared, metric = yield from _below(theta, gradient, penalty, place, class_share, hessian, sample)

@@ -227,6 +227,7 @@ def _task(
         rows.design.itemsize,
         penalised=problem.penalised,
         filled=filled(rows.design, place.center),
+        stored=rows.design.filled,
     )
     free = not problem.penalised
     target = tol * null

@@ -36,6 +36,11 @@ class Dense:
     def nbytes(self) -> int:
         return self.X.size * self.X.itemsize
 
+    @property
+    def filled(self) -> float:
+        """The share of cells that are read."""
+        return 1.0
+
     def run_of(self, place: slice) -> Dense:
         """Consecutive rows, as a view."""
         return Dense(self.X[place])

@@ -19,6 +19,7 @@ BANDWIDTH = 2.0e10  # bytes of X a second
 RATE = 6.0e10  # multiplications and additions a second in the Hessian kernel, both cores
 ITERATIONS = 6  # of Newton from a null start, typical
 PRODUCTS = 120  # Hessian products and gradients of a whole fit by conjugate gradients, typical
+SPARSE_PRODUCTS, SCATTERED, CALL = 40, 1.3e-9, 3e-5  # of sparse tables: such products, seconds a cell and a question
 NEWTON, CONJUGATE = "newton", "conjugate gradient"
 SAMPLED, SAMPLED_QUASI = "sampled newton", "sampled quasi-newton"
 LARGEST_HESSIAN = 4000  # unknowns: 128 MB, and a factorisation of a second
@@ -36,13 +37,24 @@ class Choice:
     why: str
     sample: int = 0
     polish: bool = False  # passes cost nothing: go on to rounding
+    matrix_free: bool = False  # no Gram matrix is formed, neither to precondition nor to prove
     exact_hessians: int = 0  # of all rows, from the sample's optimum on: each is worth the passes that it saves
 
 
-def choose(n: int, p: int, contrasts: int, itemsize: int, *, penalised: bool = True, filled: float = 1.0) -> Choice:
+def choose(
+    n: int,
+    p: int,
+    contrasts: int,
+    itemsize: int,
+    *,
+    penalised: bool = True,
+    filled: float = 1.0,
+    stored: float = 1.0,
+) -> Choice:
     """The cheapest solver for n rows, p columns (constant included) and K - 1 contrasts.
 
     filled : the share of cells, the constant's included, that differ from their column's centre
+    stored : the share of cells that a pass reads, those of a sparse table
     Without a penalty the data may be separated, and conjugate gradients are slow to tell: Hessians, where they fit.
     """
     d = p * contrasts
@@ -54,7 +66,18 @@ def choose(n: int, p: int, contrasts: int, itemsize: int, *, penalised: bool = T
         return Choice(
             CONJUGATE,
             f"a Hessian of {d:,} x {d:,} is too large to hold, so only its products are formed",
+            matrix_free=stored < 1.0,
         )
+    if stored < 1.0 and penalised:
+        one_pass = n * (p * stored + 10.0) * outputs * SCATTERED + CALL
+        products = SPARSE_PRODUCTS * one_pass
+        full = ITERATIONS * (one_pass + hessian / RATE + 3 * d**3 / RATE)
+        if products < full:
+            return Choice(
+                CONJUGATE,
+                f"predicted {products:.2g} s with Hessian products, against {full:.2g} s with Hessians",
+                matrix_free=True,
+            )
     if hessian <= SMALL:
         return Choice(
             NEWTON,

@@ -113,7 +113,7 @@ def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
         case choose.NEWTON:
             stop = yield from newton(theta, penalty, target=aim, max_iterations=left, watch_separation=watch)
         case choose.CONJUGATE:
-            if place.contrasts > 1 and place.columns <= DENSE_UP_TO:
+            if place.contrasts > 1 and place.columns <= DENSE_UP_TO and not task.choice.matrix_free:
                 preconditioner: Preconditioner = yield from null_preconditioner(penalty, place, task.class_share, None)
             else:
                 typical = task.total_weight * float((task.class_share * (1 - task.class_share)).mean())
@@ -138,5 +138,8 @@ def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
             )
     if proof is None:
         assert stop.at.gradient is not None
-        proof = yield from prove(stop.theta, stop.at.gradient, penalty, place, task.class_share, stop.at.hessian)
+        known, free = stop.at.hessian, task.choice.matrix_free
+        proof = yield from prove(
+            stop.theta, stop.at.gradient, penalty, place, task.class_share, known, matrix_free=free
+        )
     return stop, proof
