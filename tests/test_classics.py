@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from berkson import LogitFit, RankWarning, logit
+from berkson import LogitFit, RankWarning, SeparationWarning, logit
+from berkson.inference.estimates import StatisticsError
 
 HERE = Path(__file__).parent
-R: dict[str, Any] = json.loads((HERE / "r" / "classics.json").read_text(encoding="utf-8"))
+RECORD: dict[str, Any] = json.loads((HERE / "r" / "classics.json").read_text(encoding="utf-8"))
+R, SEPARATED = RECORD["fits"], RECORD["separated"]
 LEVELS = {
     "alcgp": ["0-39g/day", "40-79", "80-119", "120+"],
     "tobgp": ["0-9g/day", "10-19", "20-29", "30+"],
@@ -113,15 +115,42 @@ def test_rows(case: tuple[LogitFit, dict[str, Any]]) -> None:
         np.testing.assert_allclose(influence[name][: len(expected[name])], expected[name], rtol=LOOSE, err_msg=name)
 
 
+def assert_tested(fit: LogitFit, name: str, expected: dict[str, Any]) -> None:
+    kind, method = name.split("_")
+    table = fit.drop1(method=method) if kind == "drop1" else fit.anova(kind, method=method)
+    tested = numbers(expected["df"]) > 0  # R calls the statistic of an aliased term 0
+    np.testing.assert_array_equal(table["df"], numbers(expected["df"]), err_msg=name)
+    statistic = numbers(expected["statistic"])[tested]
+    np.testing.assert_allclose(table["statistic"][tested], statistic, rtol=LOOSE, atol=1e-12, err_msg=name)
+
+
 def test_tests_of_terms(case: tuple[LogitFit, dict[str, Any]]) -> None:
     fit, expected = case
     for name, test in expected["tests"].items():
         if name == "vif":
             np.testing.assert_allclose(fit.diagnostics.vif()["gvif"], test, rtol=LOOSE)
-            continue
-        kind, method = name.split("_")
-        table = fit.drop1(method=method) if kind == "drop1" else fit.anova(kind, method=method)
-        tested = numbers(test["df"]) > 0  # R calls the statistic of an aliased term 0
-        np.testing.assert_array_equal(table["df"], numbers(test["df"]), err_msg=name)
-        statistic = numbers(test["statistic"])[tested]
-        np.testing.assert_allclose(table["statistic"][tested], statistic, rtol=LOOSE, atol=1e-12, err_msg=name)
+        else:
+            assert_tested(fit, name, test)
+
+
+def test_terms_of_separated_data_are_tested_with_all_their_parameters() -> None:
+    # of Class:Age one parameter tends to infinity, and one either way: it has two degrees of freedom all the same
+    with pytest.warns(SeparationWarning), pytest.warns(RankWarning):
+        fit = logit("Survived ~ Class * C(Sex) + Age * Class", passengers(), weights="Freq", weight_kind="precision")
+    assert fit.deviance == pytest.approx(SEPARATED["deviance"], rel=1e-9)
+    for name, test in SEPARATED["tests"].items():
+        assert_tested(fit, name, test)
+    wald = fit.anova("III", method="wald").set_index("term")
+    assert np.isnan(wald.loc["Class:Age", "statistic"])
+    assert wald.loc["Class:C(Sex)", "df"] == 3
+
+
+def test_hypotheses_about_an_infinite_estimate_have_a_likelihood_ratio() -> None:
+    with pytest.warns(SeparationWarning):
+        fit = logit("HG ~ NV + PI + EH", read("endometrial"))
+    for text, statistic in SEPARATED["hypotheses"].items():
+        found = fit.test(text, method="lr")
+        np.testing.assert_allclose(found["statistic"], statistic, rtol=LOOSE, err_msg=text)
+    with pytest.raises(StatisticsError, match=r"is about NV, whose estimate is infinite, .* use method='lr'"):
+        fit.test("NV = 0")
+    assert fit.test("PI = 0")["df"][0] == 1

@@ -87,4 +87,25 @@ found <- list(
   clusters = said_of(glm(y ~ trt * log1p(week), binomial, bacteria, control = exact), bacteria$ID),
   splines = said_of(glm(type ~ npreg + ns(glu, 3) + bmi * ped + log(skin), binomial, pima, control = exact))
 )
-jsonlite::write_json(found, "classics.json", digits = NA, auto_unbox = TRUE, na = "null")
+
+# Separated data: deviances tend to limits, and with them likelihood-ratio tests (to about epsilon of the deviance).
+far <- glm.control(epsilon = 1e-14, maxit = 200)
+children <- quiet(glm(Survived ~ Class * Sex + Age * Class, binomial, titanic, Freq, control = coarse))
+endometrial <- read("endometrial.csv")
+deviance_of <- function(formula) deviance(quiet(glm(formula, binomial, endometrial, control = far)))
+whole <- deviance_of(HG ~ NV + PI + EH)
+separated <- list(
+  deviance = deviance(children),
+  tests = list(
+    II_lr = table_of(quiet(Anova(children)), "LR Chisq"),
+    I_lr = table_of(quiet(anova(children, test = "LRT")), "Deviance"),
+    drop1_lr = table_of(quiet(drop1(children, test = "LRT")), "LRT")
+  ),
+  hypotheses = list(
+    "NV = 0" = deviance_of(HG ~ PI + EH) - whole,
+    "NV = 0, PI = 0" = deviance_of(HG ~ EH) - whole,
+    "NV = 2" = deviance_of(HG ~ offset(2 * NV) + PI + EH) - whole,
+    "NV = 1 + EH" = deviance_of(HG ~ offset(NV) + PI + I(EH + NV)) - whole
+  )
+)
+jsonlite::write_json(list(fits = found, separated = separated), "classics.json", digits = NA, auto_unbox = TRUE, na = "null")

@@ -62,14 +62,14 @@ def linear_hypothesis(
 
     value  (m,) or a number: what matrix @ params is, where a matrix is given.
     terms  design columns of each term (Schema.term_columns), for names such as C(race).
-    A term stands for its estimable columns.  Raises StatisticsError for an unknown name, a hypothesis that is not
-    linear, about a parameter that is not estimable, or whose restrictions depend on each other.
+    A term stands for its columns that are not aliased.  Raises StatisticsError for an unknown name, a hypothesis that
+    is not linear, about the parameter of an aliased column, or whose restrictions depend on each other.
     """
     d = len(estimates.names)
     texts = [hypothesis] if isinstance(hypothesis, str) else hypothesis
     if isinstance(texts, (list, tuple)) and texts and all(isinstance(text, str) for text in texts):
         names = names_of(estimates, terms or {})
-        known = {name: [i for i in of if estimates.estimable[i]] or of for name, of in names.items()}
+        known = {name: [i for i in of if not estimates.aliased[i]] or of for name, of in names.items()}
         parsed = [parse_hypothesis(str(text), known, d) for text in texts]
         matrix, values = np.vstack([m for m, _ in parsed]), np.concatenate([v for _, v in parsed])
         text = ", ".join(" ".join(str(text).split()) for text in texts)
@@ -112,11 +112,11 @@ def _describe(matrix: F64, value: F64, names: Sequence[str]) -> str:
 
 def _refuse(estimates: Estimates, matrix: F64, text: str) -> None:
     """StatisticsError for restrictions on what has no estimate, that say nothing, or that depend on each other."""
-    gone = matrix.any(axis=0) & ~estimates.estimable
+    gone, kept = matrix.any(axis=0) & estimates.aliased, ~estimates.aliased
     if gone.any():
         names = listing([estimates.names[j] for j in np.flatnonzero(gone)])
         raise StatisticsError(f"the hypothesis {text!r} is about {names}, which has no estimate; leave it out")
-    C = matrix[:, estimates.estimable] @ estimates.jacobian[estimates.estimable]
+    C = matrix[:, kept] @ estimates.jacobian[kept]
     size = np.linalg.norm(C, axis=1)
     if not size.all():
         raise StatisticsError(f"the hypothesis {text!r} has a restriction that names no parameter; leave it out")
@@ -129,9 +129,17 @@ def _refuse(estimates: Estimates, matrix: F64, text: str) -> None:
 def wald_test(estimates: Estimates, covariance: Covariance, hypothesis: Hypothesis) -> HypothesisTest:
     """(Rb - r)'(R V R')^-1 (Rb - r), chi-squared with m degrees of freedom (car::linearHypothesis, test = "Chisq").
 
-    Raises StatisticsError where R V R' is not positive, as with fewer clusters than restrictions.
+    Raises StatisticsError about an infinite estimate, and where R V R' is not positive, as with fewer clusters than
+    restrictions.
     """
     known = estimates.estimable
+    infinite = hypothesis.matrix.any(axis=0) & ~known
+    if infinite.any():
+        names = listing([estimates.names[j] for j in np.flatnonzero(infinite)])
+        raise StatisticsError(
+            f"the hypothesis {hypothesis.text!r} is about {names}, whose estimate is infinite, where Wald's test says "
+            "nothing; use method='lr', or bias reduction"
+        )
     R, V = hypothesis.matrix[:, known], covariance.matrix[np.ix_(known, known)]
     off = R @ estimates.params[known] - hypothesis.value
     statistic = quadratic(off, R @ V @ R.T, covariance)

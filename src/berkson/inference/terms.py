@@ -37,7 +37,8 @@ TableType = Literal["drop1", "I", "II", "III"]
 
 @dataclass(frozen=True)
 class TermTests:
-    """One test for each term, chi-squared: statistic, df, p_value (m,), NaN (and df 0) where a term adds nothing.
+    """One test for each term, chi-squared: statistic, df, p_value (m,), NaN (and df 0) where a term adds nothing,
+    and of Wald's test where an estimate is infinite.
 
     type        "drop1", "I", "II" or "III"
     method      "lr", "score" or "wald"; `covariance` is what Wald tests rest on
@@ -157,20 +158,18 @@ def _penalised(estimates: Estimates, c: _Comparison) -> tuple[float, int]:
 
 
 def _profile_statistic(estimates: Estimates, dropped: Dropped) -> tuple[float, int]:
-    rows = np.eye(len(estimates.names))[estimates.positions(sorted(dropped))]
-    rows = rows[~np.isnan(estimates.params[rows.argmax(axis=1)])]
-    if len(rows) == 0:
+    places = _known(estimates, dropped)
+    if not places:
         return 0.0, 0
-    found = profile_test(estimates, rows)
+    found = profile_test(estimates, np.eye(len(estimates.names))[places])
     return found.statistic, found.df
 
 
 def _wald(estimates: Estimates, covariance: Covariance, c: _Comparison) -> tuple[float, int]:
     """The Wald test of the term's coefficients, corrected for those that the larger model lacks as well:
     b_t - V_to V_oo^-1 b_o, whose covariance is V_tt - V_to V_oo^-1 V_ot."""
-    term = _estimable(estimates, c.smaller - c.larger)
-    others = _estimable(estimates, c.larger)
-    if not term:
+    term, others = _known(estimates, c.smaller - c.larger), _known(estimates, c.larger)
+    if not term or not estimates.estimable[term + others].all():
         return np.nan, 0
     V, b = covariance.matrix, estimates.params
     off, variance = b[term], V[np.ix_(term, term)]
@@ -182,5 +181,6 @@ def _wald(estimates: Estimates, covariance: Covariance, c: _Comparison) -> tuple
     return quadratic(off, variance, covariance), len(term)
 
 
-def _estimable(estimates: Estimates, columns: Dropped) -> list[int]:
-    return [i for i in estimates.positions(sorted(columns)) if estimates.estimable[i]]
+def _known(estimates: Estimates, columns: Dropped) -> list[int]:
+    """Where the parameters of columns stand, those of aliased ones apart; an infinite one is a parameter, too."""
+    return [i for i in estimates.positions(sorted(columns)) if not estimates.aliased[i]]
