@@ -172,6 +172,7 @@ def test_an_array_that_changed_is_noticed() -> None:
         ({"tol": float("nan")}, "tol=nan is no distance"),
         ({"max_iterations": 2.5}, r"max_iterations=2\.5 is no number of iterations"),
         ({"max_iterations": -1}, "max_iterations=-1 is no number of iterations"),
+        ({"intercept": "no"}, "intercept='no' is neither True nor False"),
         ({"strength": -1}, "strength=-1 is no ridge"),
         ({"strength": None}, "strength=None is no number"),
         ({"covariance": "HC9"}, "there is no covariance 'HC9'; choose one of model, .* and bootstrap"),
@@ -228,6 +229,22 @@ def test_separated_outcomes_have_no_calibration() -> None:
     finite = logit("y ~ s", data.assign(s=data["y"] * 4.0), bias_reduction="firth")
     with pytest.raises(StatisticsError, match="the outcomes are separated by the probabilities"):
         finite.diagnostics.recalibration()
+
+
+def test_pearsons_statistic_of_separated_classes_is_its_limit() -> None:
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"c": np.repeat(["a", "b", "c"], 40), "x": rng.normal(size=120)})
+    data["only_a"] = (data["c"] == "a").astype(int)
+    with pytest.warns(UserWarning, match="separation"):
+        separated = logit("c ~ x + only_a", data)
+    rest = logit("c ~ x", data[data["c"] != "a"])  # what is left of it in the limit
+    assert separated.diagnostics.pearson().statistic == pytest.approx(rest.diagnostics.pearson().statistic, rel=1e-9)
+
+
+def test_hyphens_and_backquotes_in_latex() -> None:
+    data = table().rename(columns={"x": "a--b"})
+    page = logit("y ~ `a--b`", data).summary().to_latex()
+    assert r"\textasciigrave{}a-{}-b\textasciigrave{} & " in page
 
 
 def test_interval_ends_leave_a_narrow_terminal_together() -> None:

@@ -52,7 +52,8 @@ def pearson(estimates: Estimates) -> Pearson:
             residual = of_rows(rows, "pearson")
             total += float(residual @ residual)
         else:
-            parts = (of_rows(rows, "response") ** 2 / softmax_terms(rows.eta)[1]).sum(axis=1)
+            squares, mu = of_rows(rows, "response") ** 2, softmax_terms(rows.eta)[1]
+            parts = np.divide(squares, mu, out=np.zeros_like(mu), where=mu > 0.0).sum(axis=1)  # 0 in the limit mu -> 0
             total += float(parts.sum() if rows.weight is None else rows.weight @ parts)
     df = estimates.n_obs * len(estimates.equations) - int(np.count_nonzero(estimates.estimable))
     return Pearson(total, df, total / df if df > 0.0 else math.nan)

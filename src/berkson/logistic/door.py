@@ -68,8 +68,10 @@ def logit(
     strength        of a ridge penalty, strength / 2 |coef|^2; such a fit has estimates, but no standard errors
     tol             proved distance of the log-likelihood to its maximum, relative to the null model's
 
-    Raises ValueError (FormulaError, InputError, StatisticsError), one sentence, for what cannot be fitted.  Warns of
-    estimates that are infinite (SeparationWarning) and of columns that are combinations of others (RankWarning).
+    Arrays are read as they lie, for what is asked of the fit later, too: give copies of those that are written to.
+    Raises ValueError (FormulaError, InputError, StatisticsError), one sentence, for what cannot be fitted, TypeError
+    for what is no table.  Warns of estimates that are infinite (SeparationWarning) and of columns that are combinations
+    of others (RankWarning).
 
     >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
     >>> round(fit.params["dose"], 4), round(fit.bse["dose"], 4)
@@ -80,6 +82,8 @@ def logit(
     if bias_reduction not in (None, "firth", "mean", "median"):
         raise ValueError(f"bias_reduction={bias_reduction!r} is none of 'firth' (the same as 'mean') and 'median'")
     _check_numbers(level, strength, tol, max_iterations)
+    if not isinstance(intercept, (bool, np.bool_)):
+        raise ValueError(f"intercept={intercept!r} is neither True nor False")
     if weight_kind not in get_args(WeightKind):
         raise ValueError(f"weight_kind={weight_kind!r} is none of {listing(get_args(WeightKind))}")
     if isinstance(data, str) and not isinstance(formula, str):

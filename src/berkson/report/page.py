@@ -126,7 +126,7 @@ _LATEX = {
     "²": r"$^2$",
     "χ": r"$\chi$",
     "…": r"\ldots{}",
-    "-": "-",
+    "`": r"\textasciigrave{}",
     **{c: f"\\{c}" for c in "&%$#_{}"},
 }
 
@@ -152,4 +152,5 @@ def _latex_cell(text: str) -> str:
 
 
 def _plain_latex(text: str) -> str:
-    return "".join(_LATEX.get(c, c) for c in clean(text))
+    """Two hyphens stay two: LaTeX makes a dash of them."""
+    return "".join(_LATEX.get(c, c) for c in clean(text)).replace("--", "-{}-")
