@@ -73,7 +73,11 @@ def bootstrap(estimates: Estimates, count: int = 999, *, seed: int = 0, cluster:
     params[:, ~estimates.estimable] = math.nan
     found = Bootstrap(estimates, samples, params, failures)
     if len(found.fitted) < max(2, LEAST * count):
-        raise StatisticsError(f"{found.note}: use bias reduction (Firth), whose estimates are always finite")
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in failures.items())
+        raise StatisticsError(
+            f"only {len(found.fitted):,} of {count:,} bootstrap replicates have estimates ({counts}), and such a "
+            "choice of samples tells little of a spread; use intervals by profile likelihood, or bias reduction (Firth)"
+        )
     return found
 
 
@@ -144,7 +148,8 @@ def _quantiles(values: F64, at: F64) -> F64:
         needed = math.ceil(1.0 / min(at.min(), 1.0 - at.max())) - 1
         raise StatisticsError(
             f"{count:,} replicates are too few for an interval that reaches to the quantile "
-            f"{float(at[np.argmin(np.minimum(at, 1.0 - at))]):.3g}; draw at least {needed:,}"
+            f"{float(at[np.argmin(np.minimum(at, 1.0 - at))]):.3g}; draw at least {needed:,}, or ask for "
+            "another kind of interval"
         )
     k = np.minimum(np.floor(place).astype(int), count - 1)
     below, above = ndtri(k / (count + 1)), ndtri((k + 1) / (count + 1))

@@ -152,7 +152,10 @@ def _class_number(reference: object | None, prepared: Prepared) -> int:
         return 0
     classes = classes_of(prepared.schema)
     if len(classes) == 2:
-        raise ValueError("reference= is for more than two classes; of two, event= chooses the one that is modelled")
+        raise ValueError(
+            "reference= is for more than two classes; of two, event= chooses the one that is modelled (in the command: "
+            "--event)"
+        )
     text = number_text(reference) if isinstance(reference, (int, float, np.number)) else str(reference)
     if text not in classes:
         raise ValueError(
