@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from berkson.fit import fit
+from berkson import SeparationWarning, logit
+from berkson.fit import fit as maximise
 from berkson.formula import Schema
 from berkson.inference import predictions as module
 from berkson.inference.covariance import Covariance, covariance
@@ -37,7 +39,7 @@ class Study(NamedTuple):
 
 def study(formula: str, data: Any, reference: int = 0, **columns: Any) -> Study:
     prepared = prepare(formula, from_frame(data), **columns)
-    estimates = Estimates(fit(prepared.problem), reference)
+    estimates = Estimates(maximise(prepared.problem), reference)
     return Study(estimates, prepared.schema, prepared.complete, covariance(estimates))
 
 
@@ -139,7 +141,7 @@ def test_errors_of_class_probabilities_are_those_of_differences() -> None:
 def test_they_are_those_of_the_saved_model(monkeypatch: pytest.MonkeyPatch) -> None:
     data = random_data()
     prepared = prepare("y ~ ns(x, df=3) * g", from_frame(data))
-    result = fit(prepared.problem)
+    result = maximise(prepared.problem)
     expected = model_of(prepared, result).probabilities(from_frame(data))
     monkeypatch.setattr(module, "CELLS", 300)  # many runs of rows
     found = predictions(Estimates(result), prepared.schema, from_frame(data), covariance=None)
@@ -268,3 +270,35 @@ def test_choices_are_checked(binary: Study) -> None:
         predictions(estimates, schema, table, kind="link").most_probable()
     with pytest.raises(ValueError, match="has no column 'g'"):
         predictions(estimates, schema, from_frame({"x": [0.0]}))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_separated_data_predict_what_ever_weaker_ridges_tend_to(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, separating = 60, 1 + seed % 2
+    rows = {f"d{j}": (rng.random(n) < 0.3).astype(float) for j in range(separating)} | {"x": rng.normal(size=n)}
+    y = (rng.random(n) < 1 / (1 + np.exp(-rows["x"]))).astype(int)
+    if separating == 2:
+        rows["d1"][rows["d0"] == 1] = 0.0  # never both
+    for j in range(separating):
+        y[rows[f"d{j}"] == 1] = (j + seed) % 2
+    data = {"y": y, **rows}
+    with pytest.warns(SeparationWarning):
+        fit = logit("y ~ " + " + ".join(rows), data)
+    new = {f"d{j}": rng.integers(0, 2, 40).astype(float) for j in range(separating)} | {"x": rng.normal(size=40)}
+    with pytest.warns(UserWarning, match="0 or 1 in the limit"):
+        table = fit.predict(new, interval=True)
+    ridge = logit("y ~ " + " + ".join(rows), data, strength=1e-9).predict(new)
+    value = np.asarray(table["estimate"])
+    moved = np.any([new[f"d{j}"] == 1 for j in range(separating)], axis=0)
+    either = np.isnan(value)  # both columns at once, which pull to different sides
+    both = np.sum([new[f"d{j}"] for j in range(separating)], axis=0) == 2
+    np.testing.assert_array_equal(either, both)
+    assert np.isin(value[moved & ~either], (0.0, 1.0)).all()
+    assert np.isnan(np.asarray(table["std.error"])[moved]).all()
+    np.testing.assert_allclose(value[~either], ridge[~either], atol=1e-5)  # of a ridge of 1e-9
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        again = fit.predict(data)
+    known = ~np.isnan(again)
+    np.testing.assert_allclose(again[known], fit.predict()[known], rtol=1e-12)  # the same by another route

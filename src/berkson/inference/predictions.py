@@ -36,6 +36,11 @@ NOT_ESTIMABLE = (
     "of others is not one there"
 )
 
+IN_THE_LIMIT = (
+    "the data are separated: in {rows} the probability is 0 or 1 in the limit, or can be either (no prediction), and "
+    "has no standard error"
+)
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -87,34 +92,38 @@ def predictions(
                 "error"     StatisticsError that names the column and the first row
                 "missing"   the row has no prediction (NaN)
                 "baseline"  the level is read as the reference, the offset as 0; a missing value stays missing
-    Whatever is done to rows is told in `notes`.  Raises ValueError for an absent column and an undefined value.
+    Where two classes are separated, rows that infinite estimates move have the probability that they tend to, 0 or 1,
+    NaN where it can be either, without an error.  Whatever is done to rows is told in `notes`.  Raises ValueError for
+    an absent column and an undefined value.
     """
     if kind not in ("probability", "link"):
         raise StatisticsError(f"there is no kind {kind!r}; choose one of probability, link")
     if policy not in ("error", "missing", "baseline"):
         raise StatisticsError(f"there is no policy {policy!r}; choose one of error, missing, baseline")
-    model = Predictor(estimates, schema)
+    model = Predictor(estimates, schema, limits=True)
     used = table.with_columns({name: table[name] for name in schema.predictors})
     used, notes = _readable(schema, used, policy)
     shift, about_offset = _offset(estimates, schema, table, offset, policy)
     variance = None if covariance is None else covariance_of_theta(estimates, covariance)
     with model.threads(table.n_rows):
-        found, unknown = _predicted(model, kind, used, shift, variance, normal_quantile(level))
+        found, unknown, infinite = _predicted(model, kind, used, shift, variance, normal_quantile(level))
     if unknown:
         notes = [*notes, NOT_ESTIMABLE.format(rows=_rows(unknown))]
+    if infinite:
+        notes = [*notes, IN_THE_LIMIT.format(rows=_rows(infinite))]
     value, error, lower, upper = found if variance is not None else (found[0], None, None, None)
     return Predictions(kind, response_names(estimates, kind), value, error, lower, upper, (*notes, *about_offset))
 
 
 def _predicted(
     model: Predictor, kind: Kind, table: Table, offset: F64 | None, variance: F64 | None, quantile: float
-) -> tuple[F64, int]:
-    """Values and, with a variance, standard errors, lower and upper ends (1 or 4, n, R), a run of rows at a time; and
-    how many rows are not estimable."""
+) -> tuple[F64, int, int]:
+    """Values and, with a variance, standard errors, lower and upper ends (1 or 4, n, R), a run of rows at a time; how
+    many rows are not estimable, and in how many infinite estimates decide."""
     estimates, n = model.estimates, table.n_rows
     R = len(response_names(estimates, kind))
     found = np.empty((1 if variance is None else 4, n, R))
-    unknown = 0
+    unknown = infinite = 0
     step = max(1, CELLS // max(len(model.schema.names) + 1, R * len(estimates.theta)))
     for start in range(0, n, step):
         place = slice(start, min(n, start + step))
@@ -122,14 +131,19 @@ def _predicted(
         eta = model.linear_predictor(rows, None if offset is None else offset[place])
         unknown += int(np.count_nonzero(~rows.estimable & ~np.isnan(eta).any(axis=1)))
         eta[~rows.estimable] = np.nan
+        limit = model.limit_of(rows)
+        decided = (limit != 0.0) & ~np.isnan(eta).any(axis=1)
+        infinite += int(np.count_nonzero(decided))
+        eta[decided] = limit[decided, None]
         found[0, place] = value_and_gradient(kind, eta, estimates.reference)[0]
         if variance is not None:
             centre, link_error, slope = _link_errors(model, kind, eta, rows.Z, variance)
             found[1, place] = link_error * slope
             for end, sign in ((2, -1.0), (3, 1.0)):
-                limit = centre + sign * quantile * link_error
-                found[end, place] = sigmoid(limit) if kind == "probability" else limit
-    return found, unknown
+                bound = centre + sign * quantile * link_error
+                found[end, place] = sigmoid(bound) if kind == "probability" else bound
+            found[1:, place][:, decided] = np.nan
+    return found, unknown, infinite
 
 
 def _link_errors(model: Predictor, kind: Kind, eta: F64, Z: F64, variance: F64) -> tuple[F64, F64, F64]:

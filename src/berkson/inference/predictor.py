@@ -14,6 +14,7 @@ from berkson.blas import one_thread
 from berkson.formula import Schema
 from berkson.inference.derivative import design_and_offset, design_derivative
 from berkson.inference.estimates import Estimates, StatisticsError
+from berkson.inference.limiting import LimitingEstimates
 from berkson.table import Table
 
 F64 = npt.NDArray[np.float64]
@@ -35,19 +36,23 @@ class Rows(NamedTuple):
 class Predictor:
     """What estimates and a schema say of a row z in the coordinates of theta: eta = basis @ (theta . z) + offset.
 
-    StatisticsError for estimates without a proved optimum, and for infinite ones.
+    StatisticsError for estimates without a proved optimum, and for infinite ones; with `limits`, of more than two
+    classes alone: of two, the linear predictor of a row that they move is infinite too (`limit_of`).
     """
 
     estimates: Estimates
     schema: Schema
+    limits: bool = False
 
     def __post_init__(self) -> None:
         self.estimates.require_optimum()
+        if self.limits and self.estimates.problem.n_classes == 2:
+            return
         aliased = {alias.column for alias in self.estimates.fit.certificate.rank.aliased}
         expected = [column not in aliased for column in self.estimates.columns] * len(self.estimates.equations)
         if (self.estimates.estimable != expected).any():
             raise StatisticsError(
-                "some estimates are infinite, so effects and predictions have no finite variance; use bias reduction, "
+                "some estimates are infinite, so this has no finite variance; use bias reduction, "
                 "or drop the columns that separate the classes"
             )
 
@@ -92,6 +97,21 @@ class Predictor:
             eta += rows.offset[:, None]
         return eta if offset is None else eta + offset.reshape(len(eta), -1)
 
+    def limit_of(self, rows: Rows) -> F64:
+        """What the linear predictor of each row tends to where the data are separated (m,): +-inf, nan where it can go
+        either way, and 0 where it stays what `linear_predictor` says."""
+        limit = np.zeros(len(rows.Z))
+        if isinstance(self.estimates, LimitingEstimates):
+            recession = self.estimates.recession
+            moved = np.flatnonzero(recession.touches(rows.Z))
+            different, which = np.unique(rows.Z[moved], axis=0, return_inverse=True)
+            if len(recession.span) == 1:  # one direction: its sign decides
+                ends = np.copysign(np.inf, different @ recession.inside)
+            else:
+                ends = np.array([_the_one(recession.limits(z)) for z in different])
+            limit[moved] = ends[which.ravel()]
+        return limit
+
     def to_theta(self, by_logits: F64) -> F64:
         """Derivatives (..., L, q) by each logit's coefficients -> (..., size) by theta."""
         place = self.estimates.rows.coordinates
@@ -125,3 +145,9 @@ class Predictor:
                 size += np.abs(part)
             estimable &= ~(np.abs(off) > OFF * size)
         return estimable
+
+
+def _the_one(ends: tuple[float, float]) -> float:
+    """The infinity that is possible, nan where both are."""
+    low, high = ends
+    return high if np.isnan(low) else low if np.isnan(high) else np.nan

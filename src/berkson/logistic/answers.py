@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.inference.estimates import StatisticsError
-from berkson.inference.limiting import LimitingEstimates
 from berkson.inference.predictions import Policy, Predictions, predictions
 from berkson.inference.quantities import Quantities
 from berkson.inference.scenarios import Population, fitted_population
@@ -53,11 +52,6 @@ def predict(fit: Numbers, new: Any, kind: str, interval: bool | float, offset: A
     index = fit.frames.index_of(fit.prepared.used) if new is None else index_of(new)
     if level is None and new is None:
         return _shaped(fit, kind, _values(fit, kind), index)
-    if level is None and isinstance(fit.estimates, LimitingEstimates):
-        raise StatisticsError(
-            "the data are separated, and the limit of the estimates predicts only the rows it was fitted to; use bias "
-            "reduction to predict others"
-        )
     found = _predictions(fit, new, kind, level, offset, policy)
     for note in found.notes:
         warnings.warn(note, UserWarning, stacklevel=3)
