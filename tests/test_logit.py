@@ -403,9 +403,11 @@ def test_separated_data_have_a_limit() -> None:
     profile = fit.confint("profile")
     assert profile.loc["NV", "conf.high"] == math.inf
     assert math.isfinite(profile.loc["NV", "conf.low"])
-    with pytest.raises(StatisticsError, match="bias reduction"):
-        fit.predict(table.head(3))
-    assert fit.predict().between(0, 1).all()
+    with pytest.warns(UserWarning, match="0 or 1 in the limit"):
+        predicted = fit.predict(table)
+    assert (predicted[table["NV"] == 1] == 1.0).all()
+    np.testing.assert_allclose(predicted[table["NV"] == 0], overlapping.predict(), rtol=1e-7)
+    np.testing.assert_allclose(predicted, fit.predict(), rtol=1e-9)
     page = str(fit.summary("profile"))
     assert "NV               +inf" in page
     assert "no finite estimate" in page
