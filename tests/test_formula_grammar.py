@@ -168,6 +168,7 @@ REFUSED = {
     "s / s ~ x": "twice",
     "1 ~ x": "cannot be a response",
     "y ~ cbind(a, b)": "left of ~",
+    'y ~ relevel(g, "b")': "position 5: the reference of a factor is C",
     "y ~ I(x + 1e999)": "too large",
     "y ~ qq(x)": "unknown function 'qq' at position 5; there are C, cbind .on the left., offset, poly, ns, bs, cr",
     "y ~ sqr(x)": "did you mean 'sqrt'. There are",

@@ -76,10 +76,19 @@ def _check_call(node: Call) -> None:
 
 
 _ELSEWHERE = {"factor": "C", "as.factor": "C", "center": "scale", "rcs": "ns", "s": "cr"}
+_OTHERWISE = {  # what R's users write, and what does the same
+    "relevel": 'the reference of a factor is C(g, ref="level")',
+    "cut": "cut the column into classes beforehand, or let it bend with ns(x, df=3)",
+    "ordered": "give an ordered category, and C(g, poly) for polynomial contrasts",
+}
 
 
 def unknown_function(call: Call) -> FormulaError:
     """The error for a function that is not on the list, with the list and the nearest of it."""
+    if call.function in _OTHERWISE:
+        return FormulaError(
+            f"there is no function {call.function}, as at position {call.position}: {_OTHERWISE[call.function]}"
+        )
     known = [*SETTINGS, *arithmetic.FUNCTIONS]
     meant = suggestion(_ELSEWHERE.get(call.function, call.function), ["C", "offset", *known])
     near = f"{meant} There" if meant else "; there"
