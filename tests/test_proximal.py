@@ -75,7 +75,22 @@ def test_a_proved_gap_lies_above_the_true_one(lasso: float, ridge: float) -> Non
     for target in (10.0, 0.1, 1e-4):
         model = best(target)
         value, share = model.value(penalty), totals / totals.sum()
-        proof = run(prove(model.theta, model.gradient(penalty), penalty, rows.coordinates, share), rows)
+        for curvature in (0.0, model.curvature(penalty), math.inf):  # any is valid
+            proof = run(
+                prove(model.theta, model.gradient(penalty), penalty, rows.coordinates, share, curvature=curvature), rows
+            )
+            assert value - least <= proof.gap + 1e-10  # rounding of objectives of some hundreds
+        proof = run(
+            prove(
+                model.theta,
+                model.gradient(penalty),
+                penalty,
+                rows.coordinates,
+                share,
+                curvature=model.curvature(penalty),
+            ),
+            rows,
+        )
         assert value - least <= proof.gap + 1e-10  # rounding of objectives of some hundreds
         assert proof.gap < math.inf or target > 1.0
     assert best(1e-12).value(penalty) - least < 1e-10

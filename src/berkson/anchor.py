@@ -21,6 +21,9 @@ from berkson.rows.questions import Answer, Evaluate, Evaluation, LargestLeverage
 F64 = npt.NDArray[np.float64]
 
 
+LEAST = 1e-200  # part of a matrix below which nothing is left of it
+
+
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """A matrix M below the smooth objective's Hessian at theta, its inverse, and h, the largest squared range of a
@@ -40,12 +43,14 @@ class Anchor:
         step = theta - self.theta
         return math.exp(-math.sqrt(self.leverage * max(0.0, float(step @ self.hessian @ step))))
 
-    def bound(self, theta: F64, excess: F64) -> Bound:
-        """The certificate's theorem at theta."""
+    def proof(self, theta: F64, gradient: F64, penalty: Ridge) -> Bound:
+        """The certificate's theorem at theta, from the smooth part's gradient there."""
+        slack, excess = penalty.split(theta, gradient, self.hessian.diagonal())
         keeps = self.keeps(theta)
-        if not keeps > 1e-300:
+        if not keeps > LEAST:
             return NOTHING
-        return bound(math.sqrt(max(0.0, float(excess @ self.inverse @ excess)) / keeps), self.leverage / keeps)
+        squared = max(0.0, float(excess @ self.inverse @ excess))
+        return bound(math.sqrt(squared / keeps), self.leverage / keeps).loosened(slack)
 
 
 def anchor_at(
@@ -83,7 +88,7 @@ def bound_by_size(theta: F64, gradient: F64, penalty: ElasticNet, objective: flo
     free coordinate, is held by the classes: with |x_i'u + offset_i| <= B, a class of weight W on its wrong side costs
     W (|u0| - B), which is at most P(theta).
     """
-    slack, excess = penalty.split(theta, gradient)
+    slack, excess = penalty.split(theta, gradient, 0.0)
     held = np.isfinite(penalty.threshold) & (penalty.threshold > 0.0)
     free = penalty.threshold == 0.0
     if free[:-1].any() or (free[-1] and not extents.constant) or not held.any():

@@ -104,15 +104,16 @@ def prove(
     sample: Sample | None = None,
     *,
     matrix_free: bool = False,
+    curvature: F64 | float = 1.0,
 ) -> Generator[Question, Answer, Bound]:
     """Bound P(theta) - P* from the objective's gradient over all rows and curvature over `sample` (None: all rows).
 
     `hessian` is the smooth objective's over all rows, where the caller has it; `class_share` (K,) the frequencies of
     classes; `matrix_free`: what needs no Gram matrix is tried first, as it is where columns are too many for one.
     Under a penalty with kinks `gradient` is the smooth part's, and the bound is that of what it keeps beyond the kinks,
-    plus the slack (see `ElasticNet.split`).
+    plus the slack (see `ElasticNet.split`, which `curvature` is for).
     """
-    slack, gradient = penalty.split(theta, gradient)
+    slack, gradient = penalty.split(theta, gradient, curvature)
     if matrix_free or place.columns > DENSE_UP_TO:
         proof = yield from _prove_by_few_rows(theta, gradient, penalty, place, class_share)
     if not (place.columns > DENSE_UP_TO or (matrix_free and proof.contraction < 1.0)):

@@ -46,7 +46,7 @@ class Ridge:
         """The part that is not smooth."""
         return 0.0
 
-    def split(self, theta: F64, gradient: F64) -> tuple[float, F64]:
+    def split(self, theta: F64, gradient: F64, curvature: F64 | float) -> tuple[float, F64]:
         """(slack, excess) of the gradient at theta; without kinks it is all excess."""
         return 0.0, gradient
 
@@ -70,17 +70,24 @@ class ElasticNet(Ridge):
         away = theta != 0.0  # at an infinite threshold it is 0, and so is its penalty
         return float(self.threshold[away] @ np.abs(theta[away]))
 
-    def split(self, theta: F64, gradient: F64) -> tuple[float, F64]:
-        """(slack, excess) of the smooth part's gradient g: with h = g - excess a subgradient that the kinks balance,
+    def split(self, theta: F64, gradient: F64, curvature: F64 | float) -> tuple[float, F64]:
+        """(slack, excess) of the smooth part's gradient g: with h = g - excess anything in [-threshold, threshold],
 
         slack = sum_j threshold_j |theta_j| + h_j theta_j >= 0  is what theta loses against the minimum where only the
         kinks count, and excess what the gradient keeps: objective(u) >= objective(theta) - slack + excess'(u - theta)
         + the smooth part's convexity, for all u.
+
+        A coefficient of 0 has no slack for any h.  Another has none where h_j = -threshold_j sign(theta_j), and all
+        excess r then; against a curvature c that costs r^2 / 2c, and to move part of it into the slack pays from
+        r = c |theta_j| on.  `curvature` (size,) of the smooth part: any is valid, the true one is good.
         """
         balanced = np.clip(gradient, -self.threshold, self.threshold)
         away = theta != 0.0
-        along = np.sign(theta[away]) * balanced[away] + self.threshold[away]  # >= 0
-        return float(along @ np.abs(theta[away])), gradient - balanced
+        sign, size = np.sign(theta[away]), np.abs(theta[away])
+        bend, most = np.broadcast_to(curvature, theta.shape)[away], 2.0 * self.threshold[away]
+        moved = np.clip(sign * gradient[away] + self.threshold[away] - bend * size, 0.0, most)
+        balanced[away] = sign * (moved - self.threshold[away])
+        return float(moved @ size), gradient - balanced
 
     def slope(self, theta: F64, to: F64, gradient: F64) -> float:
         """gradient'(to - theta) and what the kinked part changes on the way, without cancellation where signs stay."""

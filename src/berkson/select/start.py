@@ -9,14 +9,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from berkson.design.dense import Dense
 from berkson.penalty import ElasticNet
 from berkson.prepare import null_coef, standardised
 from berkson.problem import InputError, Problem, check
-from berkson.rows.memory import InMemory, threads_for
+from berkson.rows.memory import InMemory
+from berkson.select.measures import least_loss
 from berkson.select.regularizer import Regularizer, factors_of
 from berkson.solvers.proximal import Model, loss_model, proximal_newton
-from berkson.solvers.regularised import Course, Point, advance, witness
+from berkson.solvers.regularised import Course, Point, advance, cheap, witness
 from berkson.solvers.run import Work, run
 
 F64 = npt.NDArray[np.float64]
@@ -102,9 +102,12 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
     place, null = rows.coordinates, problem.null_objective(totals)
     offset = 0.0 if problem.offset is None else float(np.abs(problem.offset).max())
     target = options.tol * null
-    course = Course(place, totals, len(problem.y), offset, target, 0.5 * target, options.max_iterations)
+    n = len(problem.y)
+    exact = cheap(n, place.size)
+    course = Course(place, totals, n, offset, target, 0.5 * target, options.max_iterations, exact)
     factor = factors_of(options.factors, p)
-    regularizer = Regularizer(options.l1_ratio, factor, units(problem, standardize=options.standardize))
+    unit = units(rows, standardize=options.standardize, intercept=problem.intercept)
+    regularizer = Regularizer(options.l1_ratio, factor, unit)
     cold = place.contract(null_coef(problem, p, course.share)) if problem.intercept else np.zeros(place.size)
     model = run(loss_model(cold), rows, work)
     constant = _null(model, regularizer.without(place, columns=True), rows, work)
@@ -112,6 +115,7 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
     assert model.at.gradient is not None
     total = float(totals.sum()) if options.scale == "mean" else 1.0
     lambdas = _lambdas(options, problem, regularizer.largest(model.at.gradient, place) / total)
+    least = least_loss(problem.y)
     return Start(
         problem,
         options,
@@ -123,7 +127,7 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         options.lambdas is not None,
         null,
         constant.at.value,
-        _saturated(problem),
+        float(least.sum() if problem.weight is None else problem.weight @ least),
     )
 
 
@@ -139,15 +143,14 @@ def walk(start: Start, work: Work) -> Iterator[tuple[Model, Point]]:
         yield model, point
 
 
-def units(problem: Problem, *, standardize: bool, rows: npt.NDArray[np.intp] | None = None) -> F64:
-    """What each column's coefficient is multiplied by in the penalty (p,): its standard deviation (1/N, by weight), or
-    1; 0 of a column that has one value only and so no coefficient beside an intercept."""
-    weight = problem.weight if rows is None or problem.weight is None else problem.weight[rows]
-    count = problem.X.size if rows is None else len(rows) * problem.X.shape[1]
-    _, _, variance, low, high = Dense(problem.X).moments(rows, weight, threads_for(count))
+def units(rows: InMemory, *, standardize: bool, intercept: bool, some: npt.NDArray[np.intp] | None = None) -> F64:
+    """What each column's coefficient is multiplied by in the penalty (p,): its standard deviation (1/N, by weight) in
+    some of the rows, or 1; 0 of a column that has one value only and so no coefficient beside an intercept."""
+    weight = rows.weight if some is None or rows.weight is None else rows.weight[some]
+    _, _, variance, low, high = rows.design.moments(some, weight, rows.whole.threads)
     if standardize:
         return np.where(high > low, np.sqrt(variance), 0.0)
-    return np.where((high > low) | (not problem.intercept), 1.0, 0.0)
+    return np.where((high > low) | (not intercept), 1.0, 0.0)
 
 
 def _null(model: Model, penalty: ElasticNet, rows: InMemory, work: Work) -> Model:
@@ -167,12 +170,3 @@ def _lambdas(options: Options, problem: Problem, largest: float) -> F64:
     n, p = problem.X.shape
     smallest = options.smallest if options.smallest is not None else LEAST if n >= p else LEAST_WIDE
     return largest * np.geomspace(1.0, smallest, options.count)
-
-
-def _saturated(problem: Problem) -> float:
-    """The least loss of any model: of soft labels, their entropy."""
-    if problem.y.dtype.kind in "ui":
-        return 0.0
-    y = problem.y if problem.y.ndim == 2 else np.column_stack([1.0 - problem.y, problem.y])
-    each = -(y * np.log(np.where(y > 0.0, y, 1.0))).sum(axis=1)
-    return float(each.sum() if problem.weight is None else problem.weight @ each)

@@ -41,18 +41,24 @@ class Model:
         assert self.at.gradient is not None
         return self.at.gradient + penalty.strength * self.theta
 
+    def curvature(self, penalty: ElasticNet) -> F64:
+        """Of the smooth part along each coordinate."""
+        diagonal: F64 = self.hessian.diagonal() + penalty.strength
+        return diagonal
+
     def value(self, penalty: ElasticNet) -> float:
         """The objective."""
         return penalty.add(self.theta, self.at).value + penalty.kinked(self.theta)
 
     def gap(self, penalty: ElasticNet, anchor: Anchor | None = None) -> float:
-        """To second order: the slack, and half the square of the excess gradient in the inverse of the anchor's
-        matrix, or else of the Hessian; where that is singular, the bound of size, but for the free coordinates."""
-        slack, excess = penalty.split(self.theta, self.gradient(penalty))
+        """What the anchor proves; or else, to second order, the slack and half the square of the excess gradient in the
+        inverse Hessian; where that is singular, the bound of size, but for the free coordinates."""
+        if anchor is not None:
+            proof = anchor.proof(self.theta, self.gradient(penalty), penalty)
+            return proof.gap if math.isfinite(proof.gap) else proof.estimate
+        slack, excess = penalty.split(self.theta, self.gradient(penalty), self.curvature(penalty))
         if not excess.any():
             return slack
-        if anchor is not None:
-            return slack + anchor.bound(self.theta, excess).estimate
         factor = inverse_factor(self.hessian + np.diag(penalty.strength))
         if factor is not None:
             scaled = factor @ excess

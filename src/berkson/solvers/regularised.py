@@ -19,7 +19,7 @@ from berkson.solvers.run import Solver
 F64 = npt.NDArray[np.float64]
 
 SMALL = 2e7  # multiplications of a Hessian that are not worth saving
-ROWS_PER_UNKNOWN = 50  # of a sample that proves, where the rows are four times as many
+ROWS_PER_UNKNOWN = 100  # of a sample that proves, where the rows are twice as many
 TIGHTER, TRIES = 0.1, 4  # of the aim, where the proof falls short of the target
 KEEPS = 0.7  # of an anchor's matrix: below it a new one is worth its price
 LOOSE = 0.2  # of the squared error that a sample's optimum has anyway, per unknown: how far it is computed
@@ -28,7 +28,8 @@ LOOSE = 0.2  # of the squared error that a sample's optimum has anyway, per unkn
 @dataclass(frozen=True, slots=True)
 class Course:
     """What all fits of a sequence have in common: coordinates, weights of classes, how many rows, how far an offset
-    reaches, the gap to prove, the estimated gap to stop at first, iterations for each."""
+    reaches, the gap to prove, the estimated gap to stop at first, iterations for each; and whether every step takes
+    its own Hessian."""
 
     place: Coordinates
     class_weight: F64
@@ -37,6 +38,7 @@ class Course:
     target: float
     aim: float
     max_iterations: int
+    exact: bool
 
     @property
     def share(self) -> F64:
@@ -44,13 +46,14 @@ class Course:
         return share
 
     @property
-    def cheap_hessian(self) -> bool:
-        return self.n_rows * float(self.place.size) ** 2 <= SMALL
-
-    @property
     def by_sample(self) -> bool:
         """Whether a sample of the rows is enough to prove a fit."""
-        return not self.cheap_hessian and self.n_rows >= 4 * ROWS_PER_UNKNOWN * self.place.size
+        return not self.exact and self.n_rows >= 2 * ROWS_PER_UNKNOWN * self.place.size
+
+
+def cheap(n: int, size: int) -> bool:
+    """Whether a Hessian of n rows is not worth saving."""
+    return n * float(size) ** 2 <= SMALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +96,18 @@ def advance(
     model: Model, penalty: ElasticNet, course: Course, seen: Witness, at_least: int = 0
 ) -> Solver[tuple[Model, Point]]:
     """The fit of a penalty from a model nearby, by so many steps at least; the model there."""
-    spent, aim, proof = 0, course.aim, NOTHING
-    for _ in range(TRIES):
+    spent, proof, anchor = 0, NOTHING, seen.anchor
+    aim = course.aim if anchor is None else course.target  # what an anchor says of a gap is its proof
+    for attempt in range(TRIES):
+        if attempt > 0 and not model.fresh:  # what some rows, or others, did not prove
+            model, anchor = (yield from loss_model(model.theta)), None
         progress = yield from proximal_newton(
             model,
             penalty,
             target=aim,
             max_iterations=course.max_iterations - spent,
-            anchor=seen.anchor,
-            always_exact=course.cheap_hessian,
+            anchor=anchor,
+            always_exact=course.exact or attempt > 0,
             at_least=max(0, at_least - spent),
         )
         model = progress.model
@@ -109,7 +115,10 @@ def advance(
         proof = yield from _prove(model, penalty, course, seen)
         if proof.gap <= course.target or progress.reason != "target" or spent >= course.max_iterations:
             break
-        aim *= TIGHTER if math.isinf(proof.gap) else min(TIGHTER, 0.5 * course.target / proof.gap)
+        if anchor is not None:
+            aim = course.aim
+        else:
+            aim *= TIGHTER if math.isinf(proof.gap) else min(TIGHTER, 0.5 * course.target / proof.gap)
     point = Point(model.theta, model.at.value, model.value(penalty), proof, spent, progress.reason)
     return model, point
 
@@ -118,8 +127,7 @@ def _prove(model: Model, penalty: ElasticNet, course: Course, seen: Witness) -> 
     """By the anchor, where that is enough; else by the sample or all rows, here; else by size."""
     theta, gradient = model.theta, model.gradient(penalty)
     if seen.anchor is not None:
-        slack, excess = penalty.split(theta, gradient)
-        proof = seen.anchor.bound(theta, excess).loosened(slack)
+        proof = seen.anchor.proof(theta, gradient, penalty)
         if proof.gap <= course.target:
             return proof
     proof = NOTHING
@@ -133,6 +141,9 @@ def _prove(model: Model, penalty: ElasticNet, course: Course, seen: Witness) -> 
             course.share,
             hessian=exact,
             sample=None if model.fresh else seen.sample,
+            curvature=model.curvature(penalty)
+            if model.fresh or seen.anchor is None
+            else seen.anchor.hessian.diagonal(),
         )
     if proof.gap <= course.target or course.place.contrasts > 1:
         return proof

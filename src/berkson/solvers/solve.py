@@ -17,7 +17,7 @@ from berkson.solvers.choose import CONJUGATE, LARGEST_HESSIAN, NEWTON, Choice
 from berkson.solvers.conjugate import conjugate
 from berkson.solvers.newton import Solution, newton
 from berkson.solvers.quasi import Preconditioner
-from berkson.solvers.regularised import Course, from_cold
+from berkson.solvers.regularised import Course, cheap, from_cold
 from berkson.solvers.run import Solver
 from berkson.solvers.sampled import null_preconditioner, sampled
 
@@ -46,6 +46,11 @@ class Task:
     cold_value: float | None  # the objective there, where it is known without a pass
     offset: float  # the largest
     spent: int = 0  # iterations of an earlier, interrupted run
+
+    @property
+    def typical_curvature(self) -> F64:
+        """Of the objective along each coordinate, at the null model."""
+        return self.total_weight * float((self.class_share * (1 - self.class_share)).mean()) + self.penalty.strength
 
     def resumed(self, stop: Solution, max_iterations: int, aim: float, *, watch_separation: bool | None = None) -> Task:
         """The same task from where `stop` stood, without samples."""
@@ -85,7 +90,9 @@ def judge(task: Task) -> Solver[tuple[Solution, Bound]]:
     """Prove what can be proved where the task starts, without a step."""
     at = _objective(task.penalty, task.theta, (yield Evaluate(task.theta, 1)))
     assert at.gradient is not None
-    proof = yield from prove(task.theta, at.gradient, task.penalty, task.place, task.class_share)
+    proof = yield from prove(
+        task.theta, at.gradient, task.penalty, task.place, task.class_share, curvature=task.typical_curvature
+    )
     return Solution(task.theta, at, 0, "judged"), proof
 
 
@@ -98,7 +105,8 @@ def _objective(penalty: Ridge, theta: F64, at: Evaluation) -> Evaluation:
 def _kinked(task: Task, penalty: ElasticNet) -> Solver[tuple[Solution, Bound]]:
     """Proximal Newton, with its own tightening."""
     weight = task.total_weight * task.class_share
-    course = Course(task.place, weight, task.n_rows, task.offset, task.target, task.aim, task.max_iterations)
+    exact = cheap(task.n_rows, task.place.size)
+    course = Course(task.place, weight, task.n_rows, task.offset, task.target, task.aim, task.max_iterations, exact)
     model, point = yield from from_cold(task.theta, penalty, course, 0 if task.warm else task.choice.sample)
     return Solution(
         point.theta, _objective(penalty, point.theta, model.at), point.iterations, point.reason
@@ -116,8 +124,7 @@ def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
             if place.contrasts > 1 and place.columns <= DENSE_UP_TO and not task.choice.matrix_free:
                 preconditioner: Preconditioner = yield from null_preconditioner(penalty, place, task.class_share, None)
             else:
-                typical = task.total_weight * float((task.class_share * (1 - task.class_share)).mean())
-                preconditioner = Diagonal(typical + penalty.strength)
+                preconditioner = Diagonal(task.typical_curvature)
             stop = yield from conjugate(
                 theta, penalty, preconditioner, target=aim, max_iterations=left, watch_separation=watch
             )

@@ -1,0 +1,112 @@
+"""Folds: which rows each fit of a cross-validation leaves out.  Rows are never copied; a fold is a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.problem import InputError, Problem
+
+Array = npt.NDArray[Any]
+Indices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """held_out: the rows (ascending) that each of the M fits is judged by.  codes (n,): the fold of each row, where
+    each row is held out once and trains all other fits; else `training` has the rows of each fit."""
+
+    held_out: tuple[Indices, ...]
+    codes: Indices | None
+    training: tuple[Indices, ...] = ()
+
+    @property
+    def count(self) -> int:
+        return len(self.held_out)
+
+    def trains(self, some: Sequence[int], n: int) -> npt.NDArray[np.uint8]:
+        """Masks (n, len(some)) of the rows that train each of these fits."""
+        mask = np.zeros((n, len(some)), dtype=np.uint8)
+        for place, k in enumerate(some):
+            if self.codes is not None:
+                mask[:, place] = self.codes != k
+            else:
+                mask[self.training[k], place] = 1
+        return mask
+
+    def halves(self) -> tuple[tuple[int, ...], ...]:
+        """The fits in groups that have many training rows in common: two, where each row is held out once."""
+        everything = tuple(range(self.count))
+        if self.codes is None:
+            return tuple((k,) for k in everything)
+        return everything[: self.count // 2], everything[self.count // 2 :]
+
+
+def folds_of(problem: Problem, folds: int | npt.ArrayLike | Folds, groups: Array | None, seed: int) -> Folds:
+    """Folds as given (a code for each row), or so many of them, drawn: with equal shares of the classes, or with whole
+    groups (a code for each row) together."""
+    if isinstance(folds, Folds):
+        return folds
+    if not isinstance(folds, int | np.integer):
+        if groups is not None:
+            raise InputError("folds are given row by row, so groups have no say: leave one of the two out")
+        return _by_codes(_codes(folds, problem, "folds"))
+    n = len(problem.y)
+    if not 2 <= folds <= n:
+        raise InputError(f"{folds} folds of {n} rows: give 2 to {n}")
+    random = np.random.default_rng(seed)
+    if groups is not None:
+        return _by_codes(_whole_groups(_codes(groups, problem, "groups"), int(folds), random))
+    return _by_codes(_stratified(problem.y, int(folds), random))
+
+
+def folds_from(splits: Iterable[tuple[Array, Array]]) -> Folds:
+    """Of pairs (training rows, rows held out), as scikit-learn's splitters give them."""
+    pairs = [(np.sort(np.asarray(train, np.intp)), np.sort(np.asarray(test, np.intp))) for train, test in splits]
+    if not pairs:
+        raise InputError("the splitter gives no folds: give at least one")
+    return Folds(tuple(test for _, test in pairs), None, tuple(train for train, _ in pairs))
+
+
+def _codes(given: npt.ArrayLike, problem: Problem, what: str) -> Indices:
+    codes = np.asarray(given)
+    if codes.shape != (len(problem.y),):
+        raise InputError(f"{what} has shape {codes.shape}, but there are {len(problem.y)} rows: give one code a row")
+    found, each = np.unique(codes, return_inverse=True)
+    if len(found) < 2:
+        raise InputError(f"{what} has one code only, which leaves no rows to fit: give at least two")
+    return each.astype(np.intp)
+
+
+def _by_codes(codes: Indices) -> Folds:
+    order, count = np.argsort(codes, kind="stable"), np.bincount(codes)
+    return Folds(tuple(np.split(order, np.cumsum(count)[:-1])), codes)
+
+
+def _stratified(y: Array, folds: int, random: np.random.Generator) -> Indices:
+    """Rows of each class (of soft labels: in their order) dealt in turn, the classes one after the other."""
+    order = random.permutation(len(y))
+    key = y if y.ndim == 1 else y.argmax(axis=1)
+    order = order[np.argsort(key[order], kind="stable")]
+    codes = np.empty(len(y), dtype=np.intp)
+    codes[order] = np.arange(len(y)) % folds
+    return codes
+
+
+def _whole_groups(groups: Indices, folds: int, random: np.random.Generator) -> Indices:
+    """Groups from the largest on, each to the fold with the fewest rows so far."""
+    size = np.bincount(groups)
+    if len(size) < folds:
+        raise InputError(f"{len(size)} groups do not fill {folds} folds: ask for at most {len(size)}")
+    order = random.permutation(len(size))
+    order = order[np.argsort(-size[order], kind="stable")]
+    filled, fold = np.zeros(folds), np.empty(len(size), dtype=np.intp)
+    for group in order:
+        k = int(filled.argmin())
+        fold[group] = k
+        filled[k] += size[group]
+    return fold[groups]
