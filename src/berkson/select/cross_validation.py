@@ -29,7 +29,7 @@ F64 = npt.NDArray[np.float64]
 class CrossValidation:
     """A path, and the same penalties fitted without each of M folds.
 
-    path      of all rows, L penalties
+    path      of all rows, L penalties (its passes and seconds are those of both)
     folds     which rows are held out
     gap       (M, L) proved bound on objective - optimum of each fold's fit, relative to its null objective
     measure   by which lambdas are chosen, and scores (M, L) of the held-out rows by it; `curve(measure)` has any

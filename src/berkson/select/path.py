@@ -13,9 +13,10 @@ from berkson.blas import one_thread
 from berkson.problem import InputError, Problem, locate_non_finite
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import NonFiniteError
-from berkson.select.start import Options, Scale, Start, begin, walk
+from berkson.select.start import Options, Scale, Start, begin, given_lambdas, walk
+from berkson.solvers.proximal import loss_model
 from berkson.solvers.regularised import Point
-from berkson.solvers.run import Work
+from berkson.solvers.run import Work, run
 
 F64 = npt.NDArray[np.float64]
 
@@ -71,9 +72,17 @@ class Path:
             return int(np.argmin(np.abs(np.log(self.lambdas) - np.log(lambda_))))
 
     def at(self, lambdas: float | Sequence[float]) -> Path:
-        """The fits of other penalties, solved (not interpolated), each begun from the fit nearest above."""
-        options = replace(self.options, lambdas=np.atleast_1d(np.asarray(lambdas, dtype=np.float64)))
-        return _run(self.problem, options)
+        """The fits of other penalties, solved, not interpolated; begun from the path's fit nearest above the largest."""
+        began, work, options = time.perf_counter(), Work(), replace(self.options, lambdas=lambdas)
+        given = given_lambdas(lambdas)
+        above = np.flatnonzero(self.lambdas >= given[0])
+        with one_thread(self.problem.unknowns):
+            model = self.start.model
+            if len(above):
+                model = run(loss_model(self.thetas[above[-1]]), self.start.rows, work)
+            start = replace(self.start, options=options, model=model, lambdas=given, given=True)
+            points = [point for _, point in walk(start, work)]
+        return path_of(start, points, "", work, time.perf_counter() - began)
 
 
 def path(
@@ -109,10 +118,6 @@ def path(
     Raises InputError in one sentence.  Never warns: `gap` and `status` say what is proved.
     """
     options = Options(l1_ratio, lambdas, count, smallest, factors, standardize, scale, complete, tol, max_iterations)
-    return _run(problem, options)
-
-
-def _run(problem: Problem, options: Options) -> Path:
     began, work = time.perf_counter(), Work()
     try:
         with one_thread(problem.unknowns):

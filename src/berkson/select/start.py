@@ -159,12 +159,17 @@ def _null(model: Model, penalty: ElasticNet, rows: InMemory, work: Work) -> Mode
     return run(solver, rows, work).model
 
 
+def given_lambdas(lambdas: npt.ArrayLike) -> F64:
+    """The caller's, descending; InputError where one is no penalty."""
+    given = np.asarray(lambdas, dtype=np.float64).ravel()
+    if not len(given) or not np.isfinite(given).all() or (given < 0.0).any():
+        raise InputError("lambdas must be finite numbers >= 0, at least one")
+    return -np.sort(-given)
+
+
 def _lambdas(options: Options, problem: Problem, largest: float) -> F64:
     if options.lambdas is not None:
-        given = np.asarray(options.lambdas, dtype=np.float64).ravel()
-        if not len(given) or not np.isfinite(given).all() or (given < 0.0).any():
-            raise InputError("lambdas must be finite numbers >= 0, at least one")
-        return -np.sort(-given)
+        return given_lambdas(options.lambdas)
     if not largest > 0.0:
         raise InputError("no penalised column changes the fit at all: there is no path, only the null model")
     n, p = problem.X.shape

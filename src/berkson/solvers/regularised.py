@@ -19,9 +19,9 @@ from berkson.solvers.run import Solver
 F64 = npt.NDArray[np.float64]
 
 SMALL = 2e7  # multiplications of a Hessian that are not worth saving
-ROWS_PER_UNKNOWN = 100  # of a sample that proves, where the rows are twice as many
+ROWS_PER_UNKNOWN = 50  # of a sample that proves, where the rows are four times as many
 TIGHTER, TRIES = 0.1, 4  # of the aim, where the proof falls short of the target
-KEEPS = 0.7  # of an anchor's matrix: below it a new one is worth its price
+KEEPS = 0.4  # of an anchor's matrix: below it a new one is worth its price
 LOOSE = 0.2  # of the squared error that a sample's optimum has anyway, per unknown: how far it is computed
 
 
@@ -48,7 +48,7 @@ class Course:
     @property
     def by_sample(self) -> bool:
         """Whether a sample of the rows is enough to prove a fit."""
-        return not self.exact and self.n_rows >= 2 * ROWS_PER_UNKNOWN * self.place.size
+        return not self.exact and self.n_rows >= 4 * ROWS_PER_UNKNOWN * self.place.size
 
 
 def cheap(n: int, size: int) -> bool:
