@@ -72,7 +72,7 @@ class Path:
             return int(np.argmin(np.abs(np.log(self.lambdas) - np.log(lambda_))))
 
     def at(self, lambdas: float | Sequence[float]) -> Path:
-        """The fits of other penalties, solved, not interpolated; begun from the path's fit nearest above the largest."""
+        """The fits of other penalties, solved, not interpolated; begun from the nearest fit above the largest."""
         began, work, options = time.perf_counter(), Work(), replace(self.options, lambdas=lambdas)
         given = given_lambdas(lambdas)
         above = np.flatnonzero(self.lambdas >= given[0])
