@@ -128,6 +128,8 @@ def multinomial_margin(eta: F64, y: F64) -> F64:
 
 # --- passes ---------------------------------------------------------------------------------------------------------
 
+SILENT = np.errstate(over="ignore", invalid="ignore")  # numbers that are not finite show in the sums, as in the twin
+
 
 def _blocks(X: Array, rows: Array | None, center: F64) -> Iterator[tuple[slice, F64]]:
     """(slice of the rows asked for, float64 block of [X - center, 1])."""
@@ -178,6 +180,7 @@ def shift(X: Array, rows: Array | None, weight: F64 | None) -> F64:
     return np.asarray(np.maximum(low, np.minimum(high, last)))
 
 
+@SILENT
 def moments(X: Array, rows: Array | None, weight: F64 | None, threads: int = 1) -> tuple[float, F64, F64, F64, F64]:
     """Sum of weights, weighted mean and variance (p,) of each column, and minimum and maximum over rows of weight > 0.
 
@@ -218,6 +221,7 @@ def linear_predictor(X: Array, rows: Array | None, center: F64, coef: F64, offse
     return eta
 
 
+@SILENT
 def logistic(
     X: Array,
     rows: Array | None,
@@ -250,6 +254,7 @@ def logistic(
     return value, margin, gradient if order >= 1 else None, hessian if order >= 2 else None
 
 
+@SILENT
 def logistic_many(
     X: Array,
     rows: Array | None,
@@ -276,6 +281,7 @@ def logistic_many(
     return value, margin, gradient
 
 
+@SILENT
 def multinomial(
     X: Array,
     rows: Array | None,
