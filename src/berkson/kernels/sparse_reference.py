@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from berkson.kernels import reference
-from berkson.kernels.reference import F64, Array
+from berkson.kernels.reference import F64, SILENT, Array
 
 BLOCK_CELLS = 1 << 16  # of a block of rows: some temporaries of half a megabyte
 
@@ -126,6 +126,7 @@ def dense_rows(X: Cells, rows: Array) -> F64:
     return out
 
 
+@SILENT
 def moments(X: Cells, rows: Array | None, weight: F64 | None, threads: int = 1) -> tuple[float, F64, F64, F64, F64]:
     """Sum of weights, and of each column (p,) weighted mean, variance, minimum and maximum, as `reference.moments`."""
     begin = shift(X, rows, weight)
@@ -166,6 +167,7 @@ def linear_predictor(X: Cells, rows: Array | None, coef: F64, offset: F64 | None
     return eta
 
 
+@SILENT
 def logistic(
     X: Cells,
     rows: Array | None,
@@ -192,6 +194,7 @@ def logistic(
     return value, margin, gradient if order else None
 
 
+@SILENT
 def multinomial(
     X: Cells,
     rows: Array | None,
