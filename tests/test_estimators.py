@@ -131,13 +131,58 @@ def test_deprecated_keywords() -> None:
         np.testing.assert_array_equal(LogisticRegression(n_jobs=2).fit(X, y).coef_, ridge.coef_)
 
 
-def test_lasso_is_refused() -> None:
-    with pytest.raises(InputError, match=r"l1_ratio=0\.5 .* only the ridge is available yet: set l1_ratio=0"):
-        LogisticRegression(l1_ratio=0.5).fit(X, y)
-    with pytest.warns(FutureWarning), pytest.raises(InputError, match="only the ridge is available"):
-        LogisticRegression(penalty="l1").fit(X, y)
-    unpenalised = LogisticRegression(l1_ratio=1.0, C=np.inf).fit(X, y)  # nothing is penalised, so nothing is refused
+@pytest.mark.parametrize("C", [0.01, 0.1, 1.0, 100.0])
+@pytest.mark.parametrize("l1_ratio", [0.3, 1.0])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_elastic_net_is_optimal(C: float, l1_ratio: float, fit_intercept: bool) -> None:
+    """The conditions of the optimum, of which liblinear, that penalises intercepts, has others."""
+    weight = np.random.default_rng(4).uniform(0.5, 2.0, N)
+    model = LogisticRegression(C=C, l1_ratio=l1_ratio, fit_intercept=fit_intercept).fit(X, y, sample_weight=weight)
+    residual = weight * (expit(X @ model.coef_[0] + model.intercept_[0]) - y)
+    slope, coef = X.T @ residual + (1 - l1_ratio) * model.coef_[0] / C, model.coef_[0]
+    # sums of 300 terms of size 1; small problems are fitted to rounding
+    assert abs(residual.sum()) < 1e-8 or not fit_intercept
+    np.testing.assert_allclose(slope[coef != 0], -np.sign(coef[coef != 0]) * l1_ratio / C, atol=1e-8)
+    assert (np.abs(slope[coef == 0]) <= l1_ratio / C).all()
+    assert model.certificate_.certified
+    assert model.n_iter_.shape == (1,)
+    assert C > 0.01 or (coef == 0).any()
+
+
+def test_elastic_net_is_theirs() -> None:
+    table = StandardScaler().fit_transform(X)
+    for C, l1_ratio in ((0.02, 0.5), (0.1, 1.0), (1.0, 0.5)):
+        ours = LogisticRegression(C=C, l1_ratio=l1_ratio).fit(table, y)
+        saga = TheirLogisticRegression(C=C, l1_ratio=l1_ratio, solver="saga", tol=1e-12, max_iter=10_000)
+        assert_same_model(ours, saga.fit(table, y), rtol=1e-6, atol=1e-8)  # saga stops at changes of 1e-12
+        np.testing.assert_array_equal(ours.coef_ == 0, saga.coef_ == 0)
+
+
+def test_penalty_names_the_elastic_net() -> None:
+    lasso, net = LogisticRegression(l1_ratio=1.0).fit(X, y), LogisticRegression(l1_ratio=0.5).fit(X, y)
+    for penalty, ratio, same in (("l1", 1.0, lasso), ("elasticnet", 0.5, net)):
+        with pytest.warns(FutureWarning, match="'penalty' was deprecated") as caught:
+            model = LogisticRegression(penalty, l1_ratio=ratio).fit(X, y)
+        assert len(caught) == 1
+        np.testing.assert_array_equal(model.coef_, same.coef_)
+    with pytest.warns(FutureWarning), pytest.warns(UserWarning, match="Inconsistent values: penalty=l1") as caught:
+        np.testing.assert_array_equal(LogisticRegression("l1").fit(X, y).coef_, lasso.coef_)
+    assert {w.filename for w in caught} == {__file__}
+    with pytest.warns(FutureWarning), pytest.raises(InputError, match="l1_ratio must be specified"):
+        LogisticRegression("elasticnet", l1_ratio=None).fit(X, y)
+    unpenalised = LogisticRegression(l1_ratio=1.0, C=np.inf).fit(X, y)
     np.testing.assert_array_equal(unpenalised.coef_, LogisticRegression(C=np.inf).fit(X, y).coef_)
+
+
+def test_lasso_of_many_classes_is_refused() -> None:
+    with pytest.raises(InputError, match="the lasso is fitted for two classes so far, and there are 3: use a ridge"):
+        LogisticRegression(l1_ratio=1.0).fit(X, y3)
+
+
+def test_elastic_net_warns_where_nothing_is_proved() -> None:
+    with pytest.warns(ConvergenceWarning, match="raise max_iter"):
+        model = LogisticRegression(l1_ratio=0.5, max_iter=1).fit(X, y)
+    assert not model.certificate_.certified
 
 
 def test_warm_start() -> None:

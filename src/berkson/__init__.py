@@ -6,7 +6,7 @@ TYPE_CHECKING = False  # as type checkers read it: importing typing would cost m
 if TYPE_CHECKING:
     from typing import Any
 
-    from berkson.estimators import LogisticRegression
+    from berkson.estimators import LogisticRegression, LogisticRegressionCV
     from berkson.inference.estimates import StatisticsError
     from berkson.inference.scenarios import Shift
     from berkson.logistic import LogitFit, logit
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "InputError",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "LogitFit",
     "RankWarning",
     "SeparationWarning",
@@ -30,6 +31,7 @@ __all__ = [
 _HOME = {
     "InputError": "berkson.problem",
     "LogisticRegression": "berkson.estimators",
+    "LogisticRegressionCV": "berkson.estimators",
     "LogitFit": "berkson.logistic",
     "RankWarning": "berkson.notices",
     "SeparationWarning": "berkson.notices",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from berkson.estimators.cross_validated import LogisticRegressionCV
 from berkson.estimators.logistic import LogisticRegression
 
-__all__ = ["LogisticRegression"]
+__all__ = ["LogisticRegression", "LogisticRegressionCV"]

@@ -22,7 +22,7 @@ from berkson.design import design_of
 from berkson.estimators.inputs import columns_kept_on_failure, label_vector, row_offsets, row_weights, table
 from berkson.fit import Certificate, Fit, Info, fit
 from berkson.kernels.reference import log1p_exp, log_softmax, sigmoid, softmax
-from berkson.labels import encode
+from berkson.labels import Labels, encode
 from berkson.notices import RankWarning, SeparationWarning
 from berkson.problem import InputError, Problem, locate_non_finite
 from berkson.rows.memory import threads_for
@@ -36,7 +36,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Minimises, over the coefficients w and the intercept b,
 
-        sum_i s_i log(1 + exp(-t_i (x_i'w + b + offset_i)))  +  |w|^2 / (2 C)
+        sum_i s_i log(1 + exp(-t_i (x_i'w + b + offset_i)))  +  ((1 - l1_ratio) |w|^2 / 2 + l1_ratio |w|_1) / C
 
     with t_i = +1 for the second of two classes and -1 for the first, and s_i = sample_weight_i times class weight; for
     K > 2 classes the softmax cross-entropy -sum_i s_i log p_i(y_i) with K rows of coefficients.  The intercept is
@@ -45,12 +45,13 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    penalty : {'l2', None}, default='l2'
-        Deprecated, as in scikit-learn 1.8: use ``C=np.inf`` for no penalty.  'l1' and 'elasticnet' are refused.
+    penalty : {'l1', 'l2', 'elasticnet', None}, default='l2'
+        Deprecated, as in scikit-learn 1.8: use ``C=np.inf`` for no penalty, and l1_ratio else.
     C : float > 0, default=1.0
-        Inverse of the strength of the ridge; ``np.inf`` is plain maximum likelihood.
-    l1_ratio : float, default=0.0
-        0 is the ridge; what is not 0 is refused until a release that has the lasso.
+        Inverse of the strength of the penalty; ``np.inf`` is plain maximum likelihood.
+    l1_ratio : float in [0, 1], default=0.0
+        0 is the ridge, 1 the lasso, between them is the elastic net.  Where it is not 0, coefficients may be exactly 0;
+        it is for two classes so far.
     tol : float >= 0, default=1e-8
         The suboptimality to be proved: (objective - optimum) / objective of the model that knows only class
         frequencies.  It means the same for every size, scale and solver, unlike the ``tol`` of scikit-learn.
@@ -176,29 +177,20 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         InputError
             A ValueError: NaN or infinity in the data, one class only, negative weights, ... with the place.
         """
-        strength = self._strength()
+        ridge, lasso = self._penalty()
         with columns_kept_on_failure(self):
             X = table(self, X, reset=True)
             labels = encode(label_vector(self, X, y))
-            classes = labels.classes
-            problem = Problem(
-                X,
-                labels.y,
-                len(classes),
-                row_weights(labels, sample_weight, self.class_weight),
-                None if offset is None else row_offsets(offset, len(X), len(classes)),
-                strength,
-                bool(self.fit_intercept),
-                tuple(getattr(self, "feature_names_in_", ())),
-                tuple(map(str, classes.tolist())),
-            )
+            weight = row_weights(labels, sample_weight, self.class_weight)
+            offsets = None if offset is None else row_offsets(offset, len(X), len(labels.classes))
+            problem = self._problem(X, labels, weight, offsets, ridge, lasso)
             fitted = fit(problem, tol=float(self.tol), max_iterations=int(self.max_iter), start=self._start(problem))
-        self.classes_ = classes
+        self.classes_ = labels.classes
         self.coef_, self.intercept_ = fitted.coef, fitted.intercept
         self.n_iter_ = np.array([fitted.info.iterations], dtype=np.int32)
         self.certificate_, self.fit_info_ = fitted.certificate, fitted.info
         self._fitted_with_offset = offset is not None
-        _warn(fitted)
+        warn_of(fitted)
         return self
 
     def decision_function(self, X: Any, offset: Any = None) -> F64:
@@ -251,22 +243,23 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         return tags
 
-    def _strength(self) -> float:
-        """The ridge on the coefficients, from parameters checked as scikit-learn checks them."""
+    def _problem(
+        self, X: Any, labels: Labels, weight: F64 | None, offset: F64 | None, ridge: float, lasso: float
+    ) -> Problem:
+        """What is fitted, in the names of the table's columns and classes."""
+        names, classes = tuple(getattr(self, "feature_names_in_", ())), tuple(map(str, labels.classes.tolist()))
+        count, intercept = len(classes), bool(self.fit_intercept)
+        return Problem(X, labels.y, count, weight, offset, ridge, intercept, names, classes, lasso=lasso)
+
+    def _penalty(self) -> tuple[float, float]:
+        """(ridge, lasso) on the coefficients, from parameters checked as scikit-learn checks them."""
         self._check_parameters()
-        penalty = self.penalty
-        if penalty == "deprecated":
-            unpenalised = np.inf == self.C
-            lasso = not unpenalised and bool(self.l1_ratio)
-        else:
-            unpenalised = penalty is None
-            lasso = penalty in ("l1", "elasticnet")
-        if lasso:
-            raise InputError(
-                f"l1_ratio={self.l1_ratio!r} (penalty={penalty!r}) asks for an L1 penalty, and only the ridge is "
-                "available yet: set l1_ratio=0, or use scikit-learn's LogisticRegression(solver='saga') for this model"
-            )
-        return 0.0 if unpenalised else 1.0 / float(self.C)
+        ratio = float(self.l1_ratio or 0.0)
+        if self.penalty in ("l1", "l2"):
+            ratio = float(self.penalty == "l1")
+        if self.penalty is None or np.isinf(self.C):
+            return 0.0, 0.0
+        return (1.0 - ratio) / float(self.C), ratio / float(self.C)
 
     def _check_parameters(self) -> None:
         """InvalidParameterError and deprecations as scikit-learn has them; what is at its default costs nothing."""
@@ -279,19 +272,30 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         validate_parameter_constraints(self._parameter_constraints, changed, type(self).__name__)
         if self.n_jobs is not None:
             _deprecated("'n_jobs' has no effect; leave it unspecified")
-        if "penalty" not in changed:
-            if self.l1_ratio is None:
-                _deprecated("'l1_ratio=None' was deprecated; use l1_ratio=0")
-            return
+        if "penalty" in changed:
+            self._check_penalty()
+        elif self.l1_ratio is None:
+            _deprecated("'l1_ratio=None' was deprecated; use l1_ratio=0")
+
+    def _check_penalty(self) -> None:
+        """What scikit-learn says of the parameter that l1_ratio and C have replaced."""
+        penalty, ratio = self.penalty, self.l1_ratio
         _deprecated(
-            "'penalty' was deprecated; leave it unspecified and use C=np.inf for no penalty, l1_ratio=0 for 'l2'"
+            "'penalty' was deprecated; leave it unspecified and use C=np.inf for no penalty, l1_ratio=0 for 'l2', "
+            "l1_ratio=1 for 'l1' and l1_ratio between them for 'elasticnet'",
+            stacklevel=6,
         )
-        if self.penalty is None and self.C != 1.0:
-            warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=4)
-        if self.penalty == "l2" and self.l1_ratio != 0:
-            warnings.warn(
-                f"Inconsistent values: penalty=l2 with l1_ratio={self.l1_ratio}: the ridge is fitted", stacklevel=4
-            )
+        if penalty == "elasticnet":
+            if ratio is None:
+                raise InputError("l1_ratio must be specified when penalty is elasticnet: give a number from 0 to 1")
+            return
+        if ratio is not None and 0 < ratio < 1:
+            _said(f"l1_ratio parameter is only used when penalty is 'elasticnet'. Got (penalty={penalty})")
+        if penalty is None and self.C != 1.0:
+            _said("Setting penalty=None will ignore the C and l1_ratio parameters")
+        if (penalty == "l2" and ratio != 0) or (penalty == "l1" and ratio != 1):
+            fitted = "lasso" if penalty == "l1" else "ridge"
+            _said(f"Inconsistent values: penalty={penalty} with l1_ratio={ratio}: the {fitted} is fitted")
 
     def _start(self, problem: Problem) -> tuple[F64, F64] | None:
         """The previous coefficients, where they are asked for and are of the problem's shape."""
@@ -307,12 +311,14 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if offset is None and self._fitted_with_offset:
             raise InputError("the model was fitted with an offset: pass offset= here too (zeros for a baseline)")
         X = table(self, X, reset=False)
-        coef = np.vstack([_dense(self.coef_).T, self.intercept_])
+        known = np.isfinite(self.intercept_)  # infinite for a class that a fold of a cross-validation never met
+        coef = np.vstack([_dense(self.coef_).T, np.where(known, self.intercept_, 0.0)])
         threads = threads_for(X.shape[0] * X.shape[1] * coef.shape[1])
         eta = design_of(X).linear_predictor(None, np.zeros(X.shape[1]), coef, threads)
         if not np.isfinite(eta).all():
             names = tuple(getattr(self, "feature_names_in_", ()))
             raise locate_non_finite(Problem(X, np.empty(0), names=names))
+        eta[:, ~known] = self.intercept_[~known]
         if offset is not None:
             eta += row_offsets(offset, len(X), len(self.classes_)).reshape(len(X), -1)
         return eta
@@ -322,12 +328,16 @@ def _dense(coef: Any) -> F64:
     return coef.toarray() if hasattr(coef, "toarray") else coef  # type: ignore[no-any-return]
 
 
-def _deprecated(message: str) -> None:
-    warnings.warn(message, FutureWarning, stacklevel=5)  # at the caller of fit
+def _deprecated(message: str, stacklevel: int = 5) -> None:
+    warnings.warn(message, FutureWarning, stacklevel=stacklevel)  # at the caller of fit
 
 
-def _warn(fitted: Fit) -> None:
-    """One sentence for each thing that the coefficients cannot be trusted for."""
+def _said(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=6)  # at the caller of fit
+
+
+def warn_of(fitted: Fit) -> None:
+    """One sentence for each thing that the coefficients cannot be trusted for, at the caller of fit."""
     certificate, problem = fitted.certificate, fitted.problem
     if certificate.separation is not None:
         warnings.warn(certificate.separation.sentence(problem), SeparationWarning, stacklevel=3)

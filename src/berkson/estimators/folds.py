@@ -1,0 +1,221 @@
+"""The fits of all folds over a grid of penalties: in lockstep where the engine has it, else one after the other.
+
+A fold is a weighting of the same rows in either case; X is never copied for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.blas import one_thread
+from berkson.fit import fit
+from berkson.problem import InputError, Problem, locate_non_finite
+from berkson.rows.memory import NonFiniteError
+from berkson.select.folds import Folds
+from berkson.select.lockstep import Lockstep
+from berkson.select.path import originals
+from berkson.select.start import Options, begin, walk
+from berkson.solvers.choose import LARGEST_HESSIAN, SMALL
+from berkson.solvers.run import Work
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+Split = tuple[Array, Array]  # rows that train, rows held out
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cs (L,) and l1_ratios (R,) to be fitted, each fit to a proved relative suboptimality of tol."""
+
+    Cs: F64
+    ratios: F64
+    tol: float
+    max_iterations: int
+
+    def problem(self, problem: Problem, ratio: int, C: int) -> Problem:
+        """The problem under the penalty at a place of the grid."""
+        ridge, lasso = 1.0 - self.ratios[ratio], self.ratios[ratio]
+        return replace(problem, strength=float(ridge / self.Cs[C]), lasso=float(lasso / self.Cs[C]))
+
+
+@dataclass(frozen=True)
+class FoldFits:
+    """Fits without each of M folds, over R ratios and L values of C.
+
+    coef (M, R, L, K, p) and intercept (M, R, L, K), K = 1 for two classes; iterations (M, R, L); gap (M, R, L) proved
+    bounds on objective - optimum relative to the null objective; separated (M, R, L) where it has no finite optimum;
+    absent: of each fold, the classes that none of its training rows has.
+    """
+
+    coef: F64
+    intercept: F64
+    iterations: npt.NDArray[np.int32]
+    gap: F64
+    separated: npt.NDArray[np.bool_]
+    absent: tuple[npt.NDArray[np.intp], ...]
+
+
+def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits:
+    """All fits.  InputError where the rows of a fold have none.
+
+    A class that a fold does not train has probability 0 there: an intercept of minus infinity (of two classes plus or
+    minus infinity), which is the limit of the fits.
+    """
+    n, K, p = len(problem.y), problem.n_classes, problem.X.shape[1]
+    shape = (len(splits), len(grid.ratios), len(grid.Cs))
+    outputs = 1 if K == 2 else K
+    weights = problem.class_weights()
+    absent = tuple(_absent(problem, train, weights) for train, _ in splits)
+    fits = FoldFits(
+        np.empty((*shape, outputs, p)),
+        np.empty((*shape, outputs)),
+        np.zeros(shape, np.int32),
+        np.zeros(shape),
+        np.zeros(shape, bool),
+        absent,
+    )
+    plain = [k for k, (train, _) in enumerate(splits) if not len(absent[k]) and len(np.unique(train)) == len(train)]
+    finite = np.flatnonzero(np.isfinite(grid.Cs))
+    for j, ratio in enumerate(grid.ratios):
+        together = plain if len(finite) and _in_lockstep(problem, float(ratio)) else []
+        if together:
+            _together(problem, _folds([splits[k] for k in together], n), grid, j, (together, finite), fits)
+        for k, (train, _) in enumerate(splits):
+            left = np.flatnonzero(~np.isfinite(grid.Cs)) if k in together else np.arange(len(grid.Cs))
+            if len(left):
+                _alone(problem, train, grid, (k, j, left), fits)
+    return fits
+
+
+def _in_lockstep(problem: Problem, ratio: float) -> bool:
+    """Whether the engine takes folds along a path for these columns and this penalty, and is the faster for it: where
+    Hessians cost next to nothing, each fold had better take its own."""
+    dense, size = isinstance(problem.X, np.ndarray), problem.unknowns
+    saves = len(problem.y) * float(size) ** 2 > SMALL
+    return dense and saves and size <= LARGEST_HESSIAN and (ratio == 0.0 or problem.n_classes == 2)
+
+
+def _absent(problem: Problem, train: Array, weights: F64) -> npt.NDArray[np.intp]:
+    """The classes that these rows lack."""
+    weight = None if problem.weight is None else problem.weight[train]
+    here = replace(problem, y=problem.y[train], weight=weight).class_weights()
+    return np.flatnonzero((here == 0.0) & (weights > 0.0))
+
+
+def _folds(splits: Sequence[Split], n: int) -> Folds:
+    """By codes where each row is held out once at most and trains all other fits, as passes then share more."""
+    codes = np.full(n, -1, dtype=np.intp)
+    held_out = tuple(np.sort(test) for _, test in splits)
+    for k, test in enumerate(held_out):
+        codes[test] = k
+    in_one = all(
+        len(train) + len(test) == n and (codes[test] == k).all() and (codes[train] != k).all()
+        for k, (train, test) in enumerate(splits)
+    )
+    if in_one and len(splits) > 1:
+        return Folds(held_out, codes)
+    return Folds(held_out, None, tuple(np.sort(train) for train, _ in splits))
+
+
+def _together(
+    problem: Problem, folds: Folds, grid: Grid, j: int, places: tuple[list[int], npt.NDArray[np.intp]], fits: FoldFits
+) -> None:
+    """Write the fits of these folds for one ratio and the Cs at these places."""
+    some, finite = places
+    order = finite[np.argsort(grid.Cs[finite], kind="stable")]  # from the strongest penalty on
+    options = Options(
+        float(grid.ratios[j]),
+        1.0 / grid.Cs[order],
+        standardize=False,
+        scale="sum",
+        complete=True,
+        tol=grid.tol,
+        max_iterations=grid.max_iterations,
+    )
+    work = Work()
+    try:
+        with one_thread(problem.unknowns):
+            start = begin(problem, options, work)
+            lockstep = Lockstep(start, folds, work)
+            for model, _ in walk(start, work):
+                lockstep.follow(model)
+    except NonFiniteError:
+        raise locate_non_finite(problem) from None
+    for k, points, null in zip(some, lockstep.points, lockstep.nulls, strict=True):
+        thetas = np.array([point.theta for point in points])
+        fits.coef[k, j, order], fits.intercept[k, j, order] = originals(thetas, start.rows.coordinates)
+        fits.iterations[k, j, order] = [point.iterations for point in points]
+        fits.gap[k, j, order] = [point.proof.gap / null for point in points]
+
+
+def _alone(
+    problem: Problem, train: Array, grid: Grid, place: tuple[int, int, npt.NDArray[np.intp]], fits: FoldFits
+) -> None:
+    """Write the fits of one fold and ratio for the Cs at these places, each begun where the last one ended."""
+    k, j, left = place
+    absent = fits.absent[k]
+    inner = _without(problem, train, absent, k)
+    if inner is None:  # one class only
+        fits.coef[k, j, left] = 0.0
+        fits.intercept[k, j, left] = _limit(problem.n_classes, absent)
+        return
+    present = np.setdiff1d(np.arange(problem.n_classes), absent)
+    # K rows of coefficients for two classes share the ridge: |w/2|^2 + |-w/2|^2 is half of |w|^2
+    share = 0.5 if len(absent) and len(present) == 2 else 1.0
+    start: tuple[F64, F64] | None = None
+    for i in left[np.argsort(grid.Cs[left], kind="stable")]:
+        one = grid.problem(inner, j, int(i))
+        one = replace(one, strength=share * one.strength)
+        try:
+            fitted = fit(one, tol=grid.tol, max_iterations=grid.max_iterations, start=start)
+        except InputError as error:
+            raise InputError(f"{error} (rows that train fold {k})") from None
+        start = fitted.coef, fitted.intercept
+        fits.coef[k, j, i], fits.intercept[k, j, i] = _all_classes(*start, present, problem.n_classes)
+        fits.iterations[k, j, i] = fitted.info.iterations
+        fits.gap[k, j, i] = fitted.certificate.relative_gap
+        fits.separated[k, j, i] = fitted.certificate.separation is not None
+
+
+def _without(problem: Problem, train: Array, absent: Array, k: int) -> Problem | None:
+    """The problem weighted to the rows that train fold k, among the classes that they have; None where that is one."""
+    weight = np.bincount(train, minlength=len(problem.y)).astype(np.float64)
+    if problem.weight is not None:
+        weight *= problem.weight
+    if not len(absent):
+        return replace(problem, weight=weight)
+    if not problem.intercept:
+        raise InputError(
+            f"fold {k} trains on no row of class {problem.class_name(int(absent[0]))}, which without an intercept has "
+            "no fit: use folds that are drawn with equal shares of the classes (StratifiedKFold)"
+        )
+    present = np.setdiff1d(np.arange(problem.n_classes), absent)
+    if len(present) == 1:
+        return None
+    codes = np.zeros(problem.n_classes, dtype=problem.y.dtype)
+    codes[present] = np.arange(len(present))
+    names = tuple(problem.class_name(int(c)) for c in present)
+    return replace(problem, y=codes[problem.y], n_classes=len(present), weight=weight, classes=names)
+
+
+def _limit(n_classes: int, absent: Array) -> F64:
+    """Intercepts where some classes are never met and the others alike: 0 for those, minus infinity for these."""
+    if n_classes == 2:
+        return np.array([np.inf if 0 in absent else -np.inf])
+    return np.where(np.isin(np.arange(n_classes), absent), -np.inf, 0.0)
+
+
+def _all_classes(coef: F64, intercept: F64, present: Array, n_classes: int) -> tuple[F64, F64]:
+    """Coefficients of all K classes from those of the present ones."""
+    if len(present) == n_classes:
+        return coef, intercept
+    if len(present) == 2:
+        coef, intercept = np.vstack([-0.5 * coef, 0.5 * coef]), np.append(-0.5 * intercept, 0.5 * intercept)
+    every, constants = np.zeros((n_classes, coef.shape[1])), np.full(n_classes, -np.inf)
+    every[present], constants[present] = coef, intercept
+    return every, constants
