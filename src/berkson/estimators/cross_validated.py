@@ -219,7 +219,7 @@ class LogisticRegressionCV(LogisticRegression):
         """Row numbers that train and that are held out, of each fold."""
         every = np.arange(len(y))
         pairs = check_cv(self.cv, y, classifier=True).split(_rows(X), y, **params)
-        splits = [(every[np.asarray(train)], every[np.asarray(test)]) for train, test in pairs]
+        splits = [(_chosen(train, every), _chosen(test, every)) for train, test in pairs]
         if not splits:
             raise InputError("cv gives no folds: give at least one pair (rows that train, rows held out)")
         return splits
@@ -319,6 +319,12 @@ def _hard(labels: Labels) -> Labels:
             "shares nor scores: give class labels, or use LogisticRegression"
         )
     return labels
+
+
+def _chosen(rows: Any, every: Array) -> Array:
+    """Row numbers, given as such or as a mask."""
+    given = np.asarray(rows)
+    return every[given if given.size else given.astype(np.intp)]
 
 
 def _rows(X: Array | Sparse) -> Any:

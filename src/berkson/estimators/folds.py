@@ -71,6 +71,10 @@ def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits
     outputs = 1 if K == 2 else K
     weights = problem.class_weights()
     absent = tuple(_absent(problem, train, weights) for train, _ in splits)
+    if K in map(len, absent):
+        raise InputError(
+            f"fold {list(map(len, absent)).index(K)} trains on no row of any weight: give it rows to train"
+        )
     fits = FoldFits(
         np.empty((*shape, outputs, p)),
         np.empty((*shape, outputs)),
@@ -81,8 +85,8 @@ def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits
     )
     plain = [k for k, (train, _) in enumerate(splits) if not len(absent[k]) and len(np.unique(train)) == len(train)]
     finite = np.flatnonzero(np.isfinite(grid.Cs))
-    for j, ratio in enumerate(grid.ratios):
-        together = plain if len(finite) and _in_lockstep(problem, float(ratio)) else []
+    together = plain if len(finite) and _in_lockstep(problem) else []
+    for j in range(len(grid.ratios)):
         if together:
             _together(problem, _folds([splits[k] for k in together], n), grid, j, (together, finite), fits)
         for k, (train, _) in enumerate(splits):
@@ -92,12 +96,12 @@ def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits
     return fits
 
 
-def _in_lockstep(problem: Problem, ratio: float) -> bool:
-    """Whether the engine takes folds along a path for these columns and this penalty, and is the faster for it: where
-    Hessians cost next to nothing, each fold had better take its own."""
+def _in_lockstep(problem: Problem) -> bool:
+    """Whether the engine takes folds along a path, and is the faster for it: where Hessians cost next to nothing each
+    fold had better take its own, and folds of many classes share no passes."""
     dense, size = isinstance(problem.X, np.ndarray), problem.unknowns
     saves = len(problem.y) * float(size) ** 2 > SMALL
-    return dense and saves and size <= LARGEST_HESSIAN and (ratio == 0.0 or problem.n_classes == 2)
+    return dense and problem.n_classes == 2 and saves and size <= LARGEST_HESSIAN
 
 
 def _absent(problem: Problem, train: Array, weights: F64) -> npt.NDArray[np.intp]:
@@ -171,10 +175,7 @@ def _alone(
     for i in left[np.argsort(grid.Cs[left], kind="stable")]:
         one = grid.problem(inner, j, int(i))
         one = replace(one, strength=share * one.strength)
-        try:
-            fitted = fit(one, tol=grid.tol, max_iterations=grid.max_iterations, start=start)
-        except InputError as error:
-            raise InputError(f"{error} (rows that train fold {k})") from None
+        fitted = fit(one, tol=grid.tol, max_iterations=grid.max_iterations, start=start)
         start = fitted.coef, fitted.intercept
         fits.coef[k, j, i], fits.intercept[k, j, i] = _all_classes(*start, present, problem.n_classes)
         fits.iterations[k, j, i] = fitted.info.iterations
