@@ -324,7 +324,7 @@ def _hard(labels: Labels) -> Labels:
 def _chosen(rows: Any, every: Array) -> Array:
     """Row numbers, given as such or as a mask."""
     given = np.asarray(rows)
-    return every[given if given.size else given.astype(np.intp)]
+    return every[given if given.size else given.astype(np.intp)]  # type: ignore[no-any-return]
 
 
 def _rows(X: Array | Sparse) -> Any:

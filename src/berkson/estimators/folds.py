@@ -20,7 +20,7 @@ from berkson.select.folds import Folds
 from berkson.select.lockstep import Lockstep
 from berkson.select.path import originals
 from berkson.select.start import Options, begin, walk
-from berkson.solvers.choose import LARGEST_HESSIAN, SMALL
+from berkson.solvers.choose import LARGEST_HESSIAN, ROWS_PER_UNKNOWN, SMALL
 from berkson.solvers.run import Work
 
 Array = npt.NDArray[Any]
@@ -97,10 +97,11 @@ def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits
 
 
 def _in_lockstep(problem: Problem) -> bool:
-    """Whether the engine takes folds along a path, and is the faster for it: where Hessians cost next to nothing each
-    fold had better take its own, and folds of many classes share no passes."""
-    dense, size = isinstance(problem.X, np.ndarray), problem.unknowns
-    saves = len(problem.y) * float(size) ** 2 > SMALL
+    """Whether the engine takes folds along a path, and is the faster for it.  It is not where a Hessian costs next to
+    nothing, so that each fold had better take its own; where rows are so few that folds are far from the whole; and of
+    many classes, whose folds share no passes."""
+    dense, n, size = isinstance(problem.X, np.ndarray), len(problem.y), problem.unknowns
+    saves = n * float(size) ** 2 > SMALL and n >= ROWS_PER_UNKNOWN * size
     return dense and problem.n_classes == 2 and saves and size <= LARGEST_HESSIAN
 
 
