@@ -219,7 +219,7 @@ def gradient(model: Any, table: Any, labels: Any, weight: Any, k: int, j: int, i
 @pytest.mark.parametrize("in_lockstep", [False, True])
 def test_elastic_net_folds_are_optimal(monkeypatch: pytest.MonkeyPatch, in_lockstep: bool) -> None:
     """The conditions of the optimum, of every fold, C and ratio."""
-    monkeypatch.setattr(fold_fits, "SMALL", 0.0 if in_lockstep else np.inf)
+    monkeypatch.setattr(fold_fits, "_in_lockstep", lambda problem: in_lockstep)
     ratios = [0.0, 0.5, 1.0]
     model = quietly(ours(l1_ratios=ratios, tol=1e-13), X, y)
     assert model.fold_gaps_.max() <= 1e-13
@@ -240,8 +240,8 @@ def test_elastic_net_folds_are_optimal(monkeypatch: pytest.MonkeyPatch, in_locks
 def test_lockstep_and_one_by_one_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     weight = np.random.default_rng(2).integers(0, 3, N)
     found = []
-    for small in (0.0, np.inf):
-        monkeypatch.setattr(fold_fits, "SMALL", small)
+    for answer in (True, False):
+        monkeypatch.setattr(fold_fits, "_in_lockstep", lambda problem, answer=answer: answer)
         found.append(quietly(ours(tol=1e-13, Cs=[1.0, 0.01, 10.0]), X, y, sample_weight=weight))
     # 1e-13 of the objective is 1e-6 of coefficients
     np.testing.assert_allclose(found[0].coefs_paths_, found[1].coefs_paths_, atol=1e-5)
@@ -251,7 +251,7 @@ def test_lockstep_and_one_by_one_agree(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("in_lockstep", [False, True])
 def test_any_splitter(monkeypatch: pytest.MonkeyPatch, in_lockstep: bool) -> None:
-    monkeypatch.setattr(fold_fits, "SMALL", 0.0 if in_lockstep else np.inf)
+    monkeypatch.setattr(fold_fits, "_in_lockstep", lambda problem: in_lockstep)
     twice = np.r_[np.arange(0, 200), np.arange(50)]  # rows that train twice, and rows that do neither
     late = np.arange(N) >= 100
     given = [(twice, np.arange(150, 290)), (late, ~late)]
