@@ -1,7 +1,8 @@
 """A pytest plugin: scikit-learn's own tests of LogisticRegression and LogisticRegressionCV, put to ours.
 
 The names are patched before the test module imports them.  Tests that never use them are left out; those in
-`exceptions.txt` must fail, so that an entry that has become stale fails the run, and so does one that names no test.
+`exceptions.txt` must fail, so that an entry that has become stale fails the run, and so does one that names no test;
+those whose reason is chance may pass.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
         if not covered:
             raise pytest.UsageError(f"exceptions.txt: {entry.name} names no test")
         for item in covered:
-            item.add_marker(pytest.mark.xfail(reason=entry.reason, strict=True))
+            by_chance = entry.reason.startswith("by chance")
+            item.add_marker(pytest.mark.xfail(reason=entry.reason, strict=not by_chance))
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]

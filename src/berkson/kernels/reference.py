@@ -212,6 +212,7 @@ def from_sums(start: F64, total: float, s1: F64, s2: F64, low: F64, high: F64) -
         return total, start + mean, variance, start + low, start + high
 
 
+@SILENT
 def linear_predictor(X: Array, rows: Array | None, center: F64, coef: F64, offset: F64 | None, threads: int = 1) -> F64:
     """[X - center, 1] @ coef + offset, coef (p+1, M), offset (m,) or (m, M): (m, M)."""
     m = X.shape[0] if rows is None else len(rows)
@@ -325,6 +326,7 @@ def _add_multinomial_hessian(hessian: F64, block: F64, eta: F64, w: F64) -> None
                 hessian[l, :, k, :] += part_kl
 
 
+@SILENT
 def logistic_curvature(
     X: Array,
     rows: Array | None,
@@ -344,6 +346,7 @@ def logistic_curvature(
     return out
 
 
+@SILENT
 def multinomial_curvature(
     X: Array,
     rows: Array | None,
@@ -369,6 +372,7 @@ def multinomial_curvature(
     return out
 
 
+@SILENT
 def gram(X: Array, rows: Array | None, center: F64, weight: F64 | None, threads: int = 1) -> F64:
     """sum a_i x_i x_i' for x = [X - center, 1]: (p+1, p+1)."""
     q = X.shape[1] + 1
@@ -379,6 +383,7 @@ def gram(X: Array, rows: Array | None, center: F64, weight: F64 | None, threads:
     return out
 
 
+@SILENT
 def quadratic_form(X: Array, rows: Array | None, center: F64, metric: F64, threads: int = 1) -> F64:
     """x_i' metric x_i per row (m,), metric symmetric (p+1, p+1): leverages where metric is an inverse Hessian."""
     m = X.shape[0] if rows is None else len(rows)
