@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from berkson import logit
+from berkson import StatisticsError, logit
 from berkson.cli import main
 
 DATA = Path(__file__).parent / "data"
@@ -155,3 +156,38 @@ def test_what_cannot_be_had_is_a_sentence(
     assert sentence in err
     assert (out, err.count("\n")) == ("", 1)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("policy", ["error", "missing", "baseline"])
+def test_the_policy_for_what_new_data_lack_is_saved_with_the_model(
+    policy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(3)
+    g, x, t = rng.choice(["a", "b", "c"], 90), rng.normal(size=90), rng.uniform(-1, 1, 90)
+    y = (rng.random(90) < 0.5).astype(int)
+    old, new, model = tmp_path / "old.csv", tmp_path / "new.csv", tmp_path / "m.json"
+    rows = (f"{a},{b},{c!r},{d!r}" for a, b, c, d in zip(y, g, x.tolist(), t.tolist(), strict=True))
+    old.write_text("\n".join(["y,g,x,t", *rows]))
+    new.write_text("g,x\nb,0.5\nd,0.5\na,0.5\n")  # d was not seen, and there is no t
+    assert main(["fit", str(old), "y ~ g + x", "--offset", "t", "--policy", policy, "--save", str(model)]) == 0
+    capsys.readouterr()
+    done = main(["predict", str(model), str(new)])
+    out, err = capsys.readouterr()
+    table = {"y": y, "g": g, "x": x, "t": t}
+    fit = logit("y ~ g + x", table, offset="t", policy=policy)  # type: ignore[arg-type]
+    if policy == "error":
+        assert done == 2
+        assert "no column 't'" in err
+        with pytest.raises(StatisticsError, match="'d', which the model has not seen"):
+            fit.predict({"g": ["b", "d", "a"], "x": [0.5] * 3})
+        return
+    assert done == 0
+    assert "'d'" in err
+    assert "no offset" in err
+    with pytest.warns(UserWarning, match="not seen|no offset"):
+        expected = fit.predict({"g": ["b", "d", "a"], "x": [0.5] * 3})
+    assert np.isnan(expected).all() == (policy == "missing")
+    found = [float(line.strip('"') or math.nan) for line in out.splitlines()[1:]]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    if policy == "baseline":
+        assert expected[1] == expected[2]  # a is the reference

@@ -82,6 +82,7 @@ class Model:
     formula   as it was written; `schema` is what it means.
     coef      (1, p) for two classes, (K, p) for K; intercept (1,) or (K,); columns as `schema.names`.
     strength  of the ridge, 0 for maximum likelihood.
+    policy   for what new data lack: "error", "missing" or "baseline"; see `inference.predictions.predictions`.
     bias_reduction   "mean" or "median" where the coefficients are bias-reduced; the proof is then of their equation.
     weights, offset   names of columns, or None.  New data need the offset for a prediction, the weights for a proof.
     """
@@ -97,6 +98,7 @@ class Model:
     proof: Proof
     program: str
     bias_reduction: str | None = None
+    policy: str = "error"
 
     @property
     def classes(self) -> tuple[str, ...]:

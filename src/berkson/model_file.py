@@ -50,6 +50,7 @@ def to_dict(model: Model) -> dict[str, Any]:
         ],
         "strength": float(model.strength),
         **({} if model.bias_reduction is None else {"bias_reduction": model.bias_reduction}),
+        **({} if model.policy == "error" else {"policy": model.policy}),
         "weights": model.weights,
         "offset": model.offset,
         "rows": {"read": model.rows.read, "used": model.rows.used, "missing": model.rows.missing},
@@ -173,13 +174,14 @@ def from_dict(data: Any) -> Model:
         raise ValueError("'strength' is negative")
     weights, offset = read("weights", _name), read("offset", _name)
     reduction = read("bias_reduction", _reduction) if "bias_reduction" in data else None
+    policy = read("policy", _policy) if "policy" in data else "error"
     rows, proof = _rows(read("rows", _any)), _proof(read("certificate", _any))
     for name in [*proof.aliased, *(i.column for i in proof.infinite if i.column != "(Intercept)")]:
         if name not in schema.names:
             raise ValueError(f"its certificate speaks of a column '{name[:_SHOWN]}' that it does not have")
     read("berkson_model", _any)
     read.end()
-    return Model(formula, schema, coef, intercept, strength, weights, offset, rows, proof, program, reduction)
+    return Model(formula, schema, coef, intercept, strength, weights, offset, rows, proof, program, reduction, policy)
 
 
 class _Fields:
@@ -215,6 +217,12 @@ def _text(value: Any) -> str:
 
 def _name(value: Any) -> str | None:
     return None if value is None else _text(value)
+
+
+def _policy(value: Any) -> str:
+    if value not in ("error", "missing", "baseline"):
+        raise TypeError("neither error, missing nor baseline")
+    return str(value)
 
 
 def _reduction(value: Any) -> str:

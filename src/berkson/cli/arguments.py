@@ -71,6 +71,13 @@ def fit_parser() -> _Parser:
     add("--level", type=_share, default=0.95, help="of intervals (default 0.95)")
     add("--strength", type=_not_negative, default=0.0, help="of a ridge penalty, strength/2 |coef|^2 (default 0: none)")
     add("--missing", choices=("drop", "error"), default="drop", help="rows with a missing value (default: drop)")
+    add(
+        "--policy",
+        choices=("error", "missing", "baseline"),
+        default="error",
+        help="of the model, for levels it has not seen and an absent offset: an error (default); no prediction; the "
+        "reference level, offset 0",
+    )
     add("--na", metavar="TEXT", action="append", default=[], help="a text that means missing, besides the usual")
     add("--tol", type=_share, default=1e-8, help="certified distance to the optimum, relative (default 1e-8)")
     add("--max-iter", type=_positive, default=100, help="iterations (default 100)")

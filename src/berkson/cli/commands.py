@@ -60,6 +60,7 @@ def _fit(argv: Sequence[str]) -> int:
             level=args.level,
             bias_reduction="firth" if args.firth else None,
             strength=args.strength,
+            policy=args.policy,
             tol=args.tol,
             max_iterations=args.max_iter,
         )
@@ -113,7 +114,8 @@ def _predict(argv: Sequence[str]) -> int:
 
     output = None if args.output is None else _writable(args.output)
     model = load(args.model)
-    table = _read(args, model.predictors)
+    # an offset may be absent where the policy allows: all columns, then, and what is there is found by name
+    table = _read(args, model.predictors if model.policy == "error" else None)
     with stage(f"predicting {len(model.schema.names)} columns"):
         found = predict(model, table, args.kind)
     if not model.proof.certified:
@@ -123,6 +125,8 @@ def _predict(argv: Sequence[str]) -> int:
     else:
         with replacing(output) as file:
             found.write(file)
+    for note in found.notes:
+        _say(f"note: {note}")
     if found.empty:
         _say(f"note: {found.empty:,} of {table.n_rows:,} rows have a missing value, and an empty prediction")
     return OK

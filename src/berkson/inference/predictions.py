@@ -102,7 +102,7 @@ def predictions(
         raise StatisticsError(f"there is no policy {policy!r}; choose one of error, missing, baseline")
     model = Predictor(estimates, schema, limits=True)
     used = table.with_columns({name: table[name] for name in schema.predictors})
-    used, notes = _readable(schema, used, policy)
+    used, notes = readable(schema, used, policy)
     shift, about_offset = _offset(estimates, schema, table, offset, policy)
     variance = None if covariance is None else covariance_of_theta(estimates, covariance)
     with model.threads(table.n_rows):
@@ -180,7 +180,7 @@ def _logits_of_probabilities(eta: F64) -> tuple[F64, F64]:
 # --- what new data lack ---------------------------------------------------------------------------------------------
 
 
-def _readable(schema: Schema, table: Table, policy: Policy) -> tuple[Table, list[str]]:
+def readable(schema: Schema, table: Table, policy: Policy) -> tuple[Table, list[str]]:
     """The table with levels that the model has not seen made missing, or the reference, and notes of what was done."""
     columns, notes = dict(table.columns), []
     for name, column in table.columns.items():

@@ -39,6 +39,7 @@ def logit(
     level: float = 0.95,
     bias_reduction: Literal["firth", "mean", "median"] | None = None,
     strength: float = 0.0,
+    policy: Literal["error", "missing", "baseline"] = "error",
     tol: float = 1e-8,
     max_iterations: int = 100,
 ) -> LogitFit:
@@ -66,6 +67,8 @@ def logit(
     level           of intervals
     bias_reduction  "firth" (the mean: Jeffreys' prior) or "median": estimates with less bias, finite on separated data
     strength        of a ridge penalty, strength / 2 |coef|^2; such a fit has estimates, but no standard errors
+    policy          for new rows that lack a value, hold a level not seen, or have no offset: "error"; "missing": no
+                    prediction; "baseline": the reference level, offset 0.  Saved with the model; see `LogitFit.predict`
     tol             proved distance of the log-likelihood to its maximum, relative to the null model's
 
     Arrays are read as they lie, for what is asked of the fit later, too: give copies of those that are written to.
@@ -84,6 +87,8 @@ def logit(
     _check_numbers(level, strength, tol, max_iterations)
     if not isinstance(intercept, (bool, np.bool_)):
         raise ValueError(f"intercept={intercept!r} is neither True nor False")
+    if policy not in ("error", "missing", "baseline"):
+        raise ValueError(f"policy={policy!r} is none of 'error', 'missing' and 'baseline'")
     if weight_kind not in get_args(WeightKind):
         raise ValueError(f"weight_kind={weight_kind!r} is none of {listing(get_args(WeightKind))}")
     if isinstance(data, str) and not isinstance(formula, str):
@@ -100,7 +105,7 @@ def logit(
     estimates = Estimates(result, _class_number(reference, prepared), weight_kind, trials_of(prepared, weight_kind))
     method: Method | None = "mean" if bias_reduction == "firth" else bias_reduction
     _warn(result, method is not None)
-    plain = LogitFit(prepared, estimates, method, frames, level, None, ())
+    plain = LogitFit(prepared, estimates, method, frames, level, None, (), policy)
     return with_covariance(plain, covariance, clusters_by(cluster, prepared, frames.index))
 
 

@@ -30,6 +30,7 @@ from berkson.report.summary import Findings, summary
 
 if TYPE_CHECKING:
     from berkson.inference.bootstrap import Bootstrap
+    from berkson.inference.predictions import Policy
 
 F64 = npt.NDArray[np.float64]
 Interval = Literal["wald", "profile", "bootstrap"]
@@ -46,6 +47,7 @@ class Numbers:
     frames     makes tables of the caller's kind
     level      of intervals
     kind       of covariance, None for the default; `clusters` are those it is robust to
+    policy     for what new rows lack
     """
 
     prepared: Prepared
@@ -55,6 +57,7 @@ class Numbers:
     level: float
     kind: str | None
     clusters: tuple[Clusters, ...]
+    policy: Policy = "error"
 
     # --- the fit ------------------------------------------------------------------------------------------------
 
@@ -71,7 +74,7 @@ class Numbers:
     @cached_property
     def model(self) -> Model:
         """The model without the data: predicts, and can be saved."""
-        model = model_of(self.prepared, self.fit)
+        model = replace(model_of(self.prepared, self.fit), policy=self.policy)
         estimates = self.estimates if self.method else None
         return reduced(model, estimates) if isinstance(estimates, BiasReducedEstimates) else model
 

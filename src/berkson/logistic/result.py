@@ -66,7 +66,7 @@ class LogitFit(Numbers):
         *,
         interval: bool | float = False,
         offset: Any = None,
-        policy: Policy = "error",
+        policy: Policy | None = None,
     ) -> Any:
         """Of new rows (columns by name), or of the rows fitted: the probability of the event, its log-odds ("link"), or
         the class.  Of more than two classes a column for each; log-odds are then against the reference.
@@ -74,8 +74,9 @@ class LogitFit(Numbers):
         interval  True, or a level: a table of estimate, std.error, conf.low and conf.high, of more classes with a line
                   for each row and class
         offset    of new rows, where the fit had one: name of a column, or values
-        policy    for a missing value, a level that the model has not seen, and an absent offset: "error"; "missing": no
-                  prediction; "baseline": the reference level, offset 0.  What is done is told in a warning.
+        policy    for a missing value, a level that the model has not seen, and an absent offset; that of the fit, if
+                  nothing is said: "error"; "missing": no prediction; "baseline": the reference level, offset 0.  What
+                  is done is told in a warning.
 
         >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
         >>> fit.predict({"dose": [2, 5]}).round(4)
@@ -83,7 +84,7 @@ class LogitFit(Numbers):
         """
         from berkson.logistic.answers import predict
 
-        return predict(self, new, kind, interval, offset, policy)
+        return predict(self, new, kind, interval, offset, self.policy if policy is None else policy)
 
     def augment(self, kind: Literal["link", "probability"] = "link") -> Any:
         """The data with what the fit says of each row, in broom's columns: .fitted (of `kind`), .resid (deviance),

@@ -9,8 +9,9 @@ from typing import Any, Literal, TextIO
 import numpy as np
 import numpy.typing as npt
 
+from berkson.inference.predictions import readable
 from berkson.model import Model
-from berkson.table import Table
+from berkson.table import Column, Table, quoted
 
 F64 = npt.NDArray[np.float64]
 Kind = Literal["probability", "class", "link"]
@@ -18,10 +19,11 @@ Kind = Literal["probability", "class", "link"]
 
 @dataclass(frozen=True)
 class Predictions:
-    """Named columns of equal length, and in how many rows they are empty."""
+    """Named columns of equal length, in how many rows they are empty, and what the model's policy did to rows."""
 
     columns: dict[str, list[Any]]
     empty: int
+    notes: tuple[str, ...] = ()
 
     def write(self, file: TextIO) -> None:
         """As CSV; numbers are written so that they read back to the same bits."""
@@ -39,6 +41,7 @@ def predict(model: Model, table: Table, kind: Kind) -> Predictions:
     outcome = model.schema.outcome
     assert outcome is not None
     name = outcome.response.columns[0]
+    table, notes = _under_policy(model, table)
     events = [f"{name} = {level}" for level in outcome.levels] or [f"not {name}", name]
     if kind == "probability":
         values = model.probabilities(table)
@@ -56,7 +59,25 @@ def predict(model: Model, table: Table, kind: Kind) -> Predictions:
         else:
             headings = [f"log-odds({event} : {outcome.levels[0]})" for event in events[1:]]
             found = _named(headings, values[:, 1:] - values[:, :1])
-    return Predictions(found, int(np.isnan(values).any(axis=1).sum()))
+    return Predictions(found, int(np.isnan(values).any(axis=1).sum()), tuple(notes))
+
+
+def _under_policy(model: Model, table: Table) -> tuple[Table, list[str]]:
+    """The table as the model's policy reads what it has not seen.  Rows with a missing value are always empty."""
+    if model.policy == "error":
+        return table, []
+    used, notes = readable(model.schema, table.only(model.schema.predictors), model.policy)  # type: ignore[arg-type]
+    columns = {name: used[name] for name in model.schema.predictors}
+    if model.offset is None or model.offset in columns:
+        return used, notes
+    if model.offset in table.columns:
+        columns[model.offset] = table[model.offset]
+    else:
+        baseline = model.policy == "baseline"
+        columns[model.offset] = Column(model.offset, "number", np.full(table.n_rows, 0.0 if baseline else np.nan))
+        done = "taken as 0 in every row" if baseline else "no prediction in any row"
+        notes.append(f"{table.source} has no offset {quoted(model.offset)}: {done}")
+    return used.with_columns(columns), notes
 
 
 def _named(names: list[str], values: F64) -> dict[str, list[Any]]:
