@@ -18,13 +18,12 @@ from berkson.fit import fit
 from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.inference.resampling import Resampling
 from berkson.inverse import Dense
-from berkson.loss import Logistic
 from berkson.penalty import Ridge
 from berkson.problem import InputError
-from berkson.rows.memory import InMemory
-from berkson.rows.questions import Answer, Draw, Evaluate, Evaluation, Question, Sample
+from berkson.rows.questions import Draw, Evaluate, Evaluation, Sample
+from berkson.rows.weightings import Weightings
 from berkson.solvers.quasi import quasi_newton
-from berkson.solvers.run import Solver, run_together
+from berkson.solvers.run import Solver, run_together, under
 
 F64 = npt.NDArray[np.float64]
 Failure = Literal["separated", "aliased", "one class", "not proved"]
@@ -63,8 +62,8 @@ def replicates(estimates: Estimates, samples: Resampling, numbers: Sequence[int]
         for j, number in enumerate(batch):
             weight[:, j] = samples.weight(number)
         found = run_together(
-            [_about(j, _refit(estimates, weight[:, j])) for j in range(len(batch))],
-            _Weightings(estimates.rows, weight),  # type: ignore[arg-type]
+            [under(j, _refit(estimates, weight[:, j])) for j in range(len(batch))],
+            Weightings(estimates.rows, weight),  # type: ignore[arg-type]
         )
         for j, (number, theta) in enumerate(zip(batch, found, strict=True)):
             own = np.ascontiguousarray(weight[:, j])
@@ -116,68 +115,3 @@ def _by_the_engine(estimates: Estimates, weight: F64) -> tuple[F64 | None, Failu
     if not certificate.certified:
         return None, "not proved"
     return estimates.rows.coordinates.from_original(result.coef, result.intercept), None
-
-
-# --- questions about one of many weightings ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Of:
-    """A question about weighting `column`."""
-
-    column: int
-    question: Question
-
-
-def _about(column: int, solver: Solver[F64 | None]) -> Solver[F64 | None]:
-    """The same solver, its questions about weighting `column`."""
-    try:
-        question = next(solver)
-        while True:
-            question = solver.send((yield _Of(column, question)))  # type: ignore[misc]
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True)
-class _Weightings:
-    """The same rows under each column of `weight` (n, M)."""
-
-    rows: InMemory
-    weight: F64
-
-    def answer(self, questions: Sequence[_Of]) -> list[Answer]:
-        """Answers in order; gradients of two classes share a pass."""
-        shared = [i for i, asked in enumerate(questions) if self._shares(asked.question)]
-        together = dict(zip(shared, self._gradients([questions[i] for i in shared]), strict=True))
-        return [together[i] if i in together else self._alone(asked) for i, asked in enumerate(questions)]
-
-    def answer_one(self, question: _Of) -> Answer:
-        return self._alone(question)
-
-    def cost(self, questions: Sequence[_Of]) -> tuple[float, int]:
-        """Not counted."""
-        return 0.0, 0
-
-    def _shares(self, question: Question) -> bool:
-        whole = isinstance(question, Evaluate) and question.order == 1 and question.sample is None
-        return whole and isinstance(self.rows.loss, Logistic)
-
-    def _alone(self, asked: _Of) -> Answer:
-        weight = np.ascontiguousarray(self.weight[:, asked.column])
-        return replace(self.rows, weight=weight).answer_one(asked.question)
-
-    def _gradients(self, asked: Sequence[_Of]) -> list[Evaluation]:
-        if not asked:
-            return []
-        place, part = self.rows.coordinates, self.rows.whole
-        coef = np.column_stack([place.expand(a.question.theta) for a in asked])  # type: ignore[union-attr]
-        columns = [a.column for a in asked]
-        weight = self.weight if columns == list(range(self.weight.shape[1])) else self.weight[:, columns]
-        values, margins, gradients = part.design.logistic_many(
-            None, part.center, coef, part.y, weight, part.offset, part.threads
-        )
-        return [
-            Evaluation(float(values[j]), float(margins[j]), place.gradient(gradients[:, j]), None)
-            for j in range(len(asked))
-        ]

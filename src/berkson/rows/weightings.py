@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,6 @@ from berkson.loss import Logistic
 from berkson.rows.memory import InMemory
 from berkson.rows.questions import Answer, Evaluate, Evaluation, Question
 
-Result = TypeVar("Result")
 Array = npt.NDArray[Any]
 
 
