@@ -122,16 +122,23 @@ def test_separation_within_separation() -> None:
     np.testing.assert_allclose(found.params[[0, 3]], [rest.intercept[0], rest.coef[0, 0]], rtol=1e-8)
 
 
+def separated_table(rng: np.random.Generator) -> Problem:
+    """The first table drawn that is separated and of full rank, with all its classes."""
+    while True:
+        K, n, p = int(rng.integers(2, 4)), 14, 2
+        X = rng.integers(-2, 3, size=(n, p)).astype(np.float64)
+        score = np.column_stack([np.zeros(n), X @ rng.normal(size=(p, K - 1)) * 3])
+        codes = (score + rng.gumbel(size=(n, K)) / 2).argmax(axis=1).astype(np.uint8)
+        problem = Problem(X, codes, K)
+        full = np.linalg.matrix_rank(np.column_stack([X, np.ones(n)])) == 3
+        if full and len(np.unique(codes)) == K and not overlaps(problem):
+            return problem
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_verdicts_are_those_of_programmes_on_the_whole_table(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    K, n, p = int(rng.integers(2, 4)), 14, 2
-    X = rng.integers(-2, 3, size=(n, p)).astype(np.float64)
-    score = np.column_stack([np.zeros(n), X @ rng.normal(size=(p, K - 1)) * 3])
-    codes = (score + rng.gumbel(size=(n, K)) / 2).argmax(axis=1).astype(np.uint8)
-    problem = Problem(X, codes, K)
-    if len(np.unique(codes)) < K or np.linalg.matrix_rank(np.column_stack([X, np.ones(n)])) < 3 or overlaps(problem):
-        pytest.skip("overlapping, or not of full rank")
+    problem = separated_table(np.random.default_rng(seed))
+    K, p = problem.n_classes, problem.X.shape[1]
     found = limit_of(problem)
     order = [1, 2, 0]  # the intercept is last in the programmes, first among parameters
     for j in range(len(found.params)):
