@@ -80,7 +80,7 @@ class Coordinates:
         K, q = hessian.shape[0], self.columns
         half = np.tensordot(self.basis.T, hessian, axes=(1, 0))  # (K-1, q, K, q)
         both = np.matmul(self.basis.T, half.reshape((K - 1) * q, K, q)).reshape(K - 1, q, K - 1, q)
-        both = both / (self.scale[:, None, None] * self.scale)
+        both /= self.scale[:, None, None] * self.scale
         return np.reshape(both, (self.size, self.size))
 
     def gram(self, gram: F64) -> F64:

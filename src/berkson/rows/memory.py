@@ -37,7 +37,8 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 
 WORK_FOR_THREADS = 2e5  # multiplications below which starting a thread costs more than it saves
-CHUNK = 1 << 16  # rows whose row-long results (random numbers, leverages) are held at a time
+CHUNK = 1 << 16  # rows whose row-long results (random numbers) are held at a time
+PREDICTORS = 1 << 15  # linear predictors that are held at a time, with what is computed of them
 
 
 class NonFiniteError(ArithmeticError):
@@ -164,8 +165,9 @@ class InMemory:
     def _pieces(self, sample: Sample | None) -> Iterator[tuple[slice, Design, Array | None]]:
         """Runs of rows whose row-long results are held at a time: (place, design, rows of it)."""
         m = self.n_rows if sample is None else sample.size
-        for start in range(0, m, CHUNK):
-            place = slice(start, min(start + CHUNK, m))
+        step = max(1, PREDICTORS // self.loss.outputs)
+        for start in range(0, m, step):
+            place = slice(start, min(start + step, m))
             yield (
                 (place, self.design.run_of(place), None)
                 if sample is None
