@@ -27,6 +27,7 @@ F64 = npt.NDArray[np.float64]
 HOPELESS = 10.0  # times that: four times what the sample's optimum costs all rows on average
 SQUARED = 3.0  # times the gap that is aimed at: where a Newton step follows, which squares what is left
 ROUGH_ROWS = 10  # an unknown: enough for the first steps
+FOLLOWS = 5  # gradients of a sample, a fifth of its Hessian's price at most, for which a quarter's Hessian is good
 PATIENCE = 2  # iterations in a row that do not halve the estimated gap
 
 
@@ -155,7 +156,8 @@ def _sample_start(
     sample: Sample,
     watch_separation: bool,
 ) -> Solver[Solution]:
-    """The sample's fit and its Hessian there: by Newton, a quarter of the sample first; softmax by its null model."""
+    """The sample's fit and its Hessian there: by Newton on a quarter of the sample, whose Hessian preconditions the way
+    to the sample's own; softmax by its null model."""
     if place.contrasts > 1:
         return (yield from _sample_kronecker(theta, penalty, place, class_share, target, sample))
     target *= SQUARED
@@ -164,7 +166,19 @@ def _sample_start(
     if quarter.size >= ROUGH_ROWS * place.size:
         rough = yield from newton(theta, penalty, target=4.0 * target, max_iterations=limit, sample=quarter)
         if rough.reason == "target":
-            theta = rough.theta
+            assert rough.at.hessian is not None
+            near = yield from quasi_newton(
+                rough.theta,
+                penalty,
+                Dense.of(rough.at.hessian),
+                target=target,
+                max_iterations=FOLLOWS,
+                sample=sample,
+                patience=PATIENCE,
+            )
+            if near.reason == "target":
+                return replace(near, at=penalty.add(near.theta, (yield Evaluate(near.theta, 2, sample))))
+            theta = near.theta
     return (
         yield from newton(
             theta,
