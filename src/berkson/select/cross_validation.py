@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -126,6 +126,7 @@ def cross_validate(
     complete: bool = False,
     tol: float = 1e-6,
     max_iterations: int = 100,
+    progress: Callable[[float], None] | None = None,
 ) -> CrossValidation:
     """Fit a path to all rows, and at the same penalties without each fold; see `path` for the options of a path.
 
@@ -133,6 +134,7 @@ def cross_validate(
              stay together; or the fold of each row (n,), any codes; or `Folds` (see `folds_from`)
     seed     of the drawing
     measure  by which lambdas are chosen: "log_loss", "deviance", "brier", "accuracy" or "auc"
+    progress told, after each penalty, the part of them that is done
 
     Each fold's fit is that of `path` for its rows at the same lambda: losses weigh against their own total weight, and
     columns are standardised by its own rows.  Raises InputError in one sentence, also where the rows without a fold
@@ -149,6 +151,8 @@ def cross_validate(
             for model, point in walk(start, work):
                 points.append(point)
                 lockstep.follow(model)
+                if progress is not None:
+                    progress(len(points) / len(start.lambdas))
                 if ended := enough(start, points):
                     break
     except NonFiniteError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,8 +30,9 @@ class Path:
 
     lambdas (L,) descending; coef (L, 1, p) and intercept (L, 1) for two classes, (L, K, p) and (L, K) for more;
     df (L,) columns with a coefficient that is not zero; deviance_ratio (L,) the part of null_deviance explained;
-    gap (L,) proved bound on objective - optimum, relative to the null objective (inf: nothing is proved), to be
-    compared with tol; iterations (L,); ended: why the path has no more penalties.
+    objective (L,) the losses summed by weight, and the penalty; gap (L,) proved bound on objective - optimum, relative
+    to null_objective (inf: nothing is proved), to be compared with tol; iterations (L,); ended: why the path has no
+    more penalties.
 
     The objective is  scale(losses) + lambda sum_j factor_j (l1_ratio |coef_j| + (1 - l1_ratio) / 2 coef_j^2),  with
     factors and units as `path` says.
@@ -45,6 +46,8 @@ class Path:
     df: npt.NDArray[np.intp]
     deviance_ratio: F64
     null_deviance: float
+    objective: F64
+    null_objective: float
     gap: F64
     iterations: npt.NDArray[np.intp]
     ended: str
@@ -98,6 +101,7 @@ def path(
     complete: bool = False,
     tol: float = 1e-6,
     max_iterations: int = 100,
+    progress: Callable[[float], None] | None = None,
 ) -> Path:
     """Fit a sequence of penalties, from the largest to the smallest.
 
@@ -114,6 +118,7 @@ def path(
     complete     go on to the smallest of the automatic lambdas; else, as glmnet, stop where 99.9 % of the deviance is
                  explained or a step explains less than 1e-5 of it more
     tol          the gap to prove of each fit, relative to the null objective
+    progress     told, after each penalty, the part of them that is done
 
     Raises InputError in one sentence.  Never warns: `gap` and `status` say what is proved.
     """
@@ -125,6 +130,8 @@ def path(
             points, ended = [], ""
             for _, point in walk(start, work):
                 points.append(point)
+                if progress is not None:
+                    progress(len(points) / len(start.lambdas))
                 if ended := enough(start, points):
                     break
     except NonFiniteError:
@@ -159,6 +166,8 @@ def path_of(start: Start, points: Sequence[Point], ended: str, work: Work, secon
         np.count_nonzero((coef != 0.0).any(axis=1), axis=1),
         np.array([start.deviance_ratio(point.loss) for point in points]),
         2.0 * (start.null_loss - start.saturated),
+        np.array([point.objective for point in points]),
+        start.null,
         np.array([point.proof.gap for point in points]) / start.null,
         np.array([point.iterations for point in points]),
         f"stopped at lambda {lambdas[-1]:.4g}, for {ended}" if ended else whole,
