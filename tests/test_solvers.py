@@ -22,7 +22,7 @@ from berkson.penalty import Ridge
 from berkson.problem import InputError, Problem
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import InMemory
-from berkson.rows.questions import Draw, Evaluate, Evaluation, LeastChange
+from berkson.rows.questions import Answer, Draw, Evaluate, Evaluation, LeastChange, Question
 from berkson.solvers import choose
 from berkson.solvers.choose import CONJUGATE, NEWTON, Choice
 from berkson.solvers.newton import newton
@@ -45,10 +45,22 @@ def best(name: str) -> Optimum:
 
 
 def fit_by(
-    monkeypatch: pytest.MonkeyPatch, solver: str, problem: Problem, *, exact_hessians: int = 0, **options: Any
+    monkeypatch: pytest.MonkeyPatch,
+    solver: str,
+    problem: Problem,
+    *,
+    exact_hessians: int = 0,
+    few_hessians: bool = False,
+    **options: Any,
 ) -> Fit:
     """The problem's fit by a solver that would not be chosen for its size."""
-    choice = Choice(solver, "a test asks for it", max(1, len(problem.y) // 4), exact_hessians=exact_hessians)
+    choice = Choice(
+        solver,
+        "a test asks for it",
+        max(1, len(problem.y) // 4),
+        exact_hessians=exact_hessians,
+        few_hessians=few_hessians,
+    )
     monkeypatch.setattr("berkson.fit.choose", lambda *size, **facts: choice)
     fitted = fit(problem, **options)
     assert fitted.info.solver == solver
@@ -370,6 +382,32 @@ def test_exact_hessians_spare_passes(monkeypatch: pytest.MonkeyPatch, exact_hess
     told = fit_by(monkeypatch, SAMPLED, problem, exact_hessians=exact_hessians, tol=1e-14, max_iterations=1)
     assert told.info.iterations <= 1
     assert not told.certificate.certified
+
+
+def test_a_dear_hessian_of_a_sample_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(41)
+    X = rng.normal(size=(40_000, 60))
+    y = (rng.random(len(X)) < 1 / (1 + np.exp(-X @ rng.normal(size=60) / 8.0))).astype(np.uint8)
+    problem = Problem(X, y, strength=1.0)
+    known = fit_by(monkeypatch, NEWTON, problem, tol=1e-14)
+    asked: list[int] = []
+    answer = InMemory.answer_one
+
+    def counted(self: InMemory, question: Question) -> Answer:
+        if isinstance(question, Evaluate) and question.order == 2 and question.sample is not None:
+            asked.append(question.sample.size)
+        return answer(self, question)
+
+    monkeypatch.setattr(InMemory, "answer_one", counted)
+    for few, times in ((False, 2), (True, 1)):
+        asked.clear()
+        fitted = fit_by(monkeypatch, SAMPLED, problem, few_hessians=few)
+        assert fitted.certificate.certified
+        assert asked.count(max(asked)) == times
+        gap = objective(problem, fitted.coef, fitted.intercept) - objective(problem, known.coef, known.intercept)
+        assert gap <= fitted.certificate.gap
+    assert choose.choose(200_000, 301, 1, 8).few_hessians
+    assert not choose.choose(1_000_000, 51, 1, 8).few_hessians  # a Hessian costs two gradients there
 
 
 def test_exact_hessians_are_chosen_where_they_cost_less_than_the_passes_they_save() -> None:

@@ -7,6 +7,7 @@ BANDWIDTH or computes at RATE, whichever is slower; a Hessian adds its multiplic
     Newton   = ITERATIONS (pass + n (p K')^2 / RATE + 3 (p K')^3 / RATE)          K' = 1 for two classes, else K - 1
     conjugate = PRODUCTS passes                                                   softmax: its null model preconditions
     sampled  = 5 m / n Newton passes on m rows, then 4.5 passes of all rows        m = max(n / 16, 50 p K')
+    row space = n^2 p / 2 RATE + EIGEN n^3 / RATE + READINGS passes + PRODUCTS passes on n columns        p > n, a ridge
 
 Where most cells lie at their column's centre, k of p do not and p^2 becomes the cost of skipping the others, if less.
 """
@@ -22,16 +23,20 @@ PRODUCTS = 120  # Hessian products and gradients of a whole fit by conjugate gra
 SPARSE_PRODUCTS, SCATTERED, CALL = 40, 1.3e-9, 3e-5  # of sparse tables: such products, seconds a cell and a question
 NEWTON, CONJUGATE = "newton", "conjugate gradient"
 SAMPLED, SAMPLED_QUASI = "sampled newton", "sampled quasi-newton"
+ROW_SPACE = "row space"
+EIGEN, READINGS = 15, 4  # n^3 of an eigen-decomposition; readings of X for the kernel, the answer and its proof
+MOST_ROWS = 4000  # of a kernel that is decomposed: 128 MB, and ten seconds
 LARGEST_HESSIAN = 4000  # unknowns: 128 MB, and a factorisation of a second
 SAMPLE_SHARE, ROWS_PER_UNKNOWN = 16, 50
 FIRM = 100  # rows an unknown from which a sample's Hessian serves as well as one of all rows
 WORTH = (5, 3)  # passes that the first such Hessian saves, at the sample's optimum, and another a step later
+DEAR = 5  # gradients that a Hessian costs, where a sample's is computed once only
 SMALL = 2e7  # multiplications of a Hessian that are not worth saving
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """solver: one of the four names above; why: a sentence; sample: rows of its first sample."""
+    """solver: one of the names above; why: a sentence; sample: rows of its first sample."""
 
     solver: str
     why: str
@@ -39,6 +44,7 @@ class Choice:
     polish: bool = False  # passes cost nothing: go on to rounding
     matrix_free: bool = False  # no Gram matrix is formed, neither to precondition nor to prove
     exact_hessians: int = 0  # of all rows, from the sample's optimum on: each is worth the passes that it saves
+    few_hessians: bool = False  # of samples too: gradients are so much cheaper
 
 
 def choose(
@@ -50,11 +56,13 @@ def choose(
     penalised: bool = True,
     filled: float = 1.0,
     stored: float = 1.0,
+    ridge: bool = False,
 ) -> Choice:
     """The cheapest solver for n rows, p columns (constant included) and K - 1 contrasts.
 
     filled : the share of cells, the constant's included, that differ from their column's centre
     stored : the share of cells that a pass reads, those of a sparse table
+    ridge : all columns have the same ridge, and nothing else penalises them
     Without a penalty the data may be separated, and conjugate gradients are slow to tell: Hessians, where they fit.
     """
     d = p * contrasts
@@ -62,6 +70,17 @@ def choose(
     cells = filled * p
     in_pairs = 16 * (2 * cells**2 + 4 * cells + p / 2 + 40)
     hessian = n * min(float(p) ** 2, in_pairs) * outputs * (outputs + 1) / 2
+    if ridge and stored == 1.0 and n < p and n <= MOST_ROWS and hessian > SMALL:
+        one_pass = max(itemsize * n * p / BANDWIDTH, 4 * n * p * outputs / RATE)
+        products = PRODUCTS * one_pass
+        reduced = (n * n * p / 2 + EIGEN * n**3) / RATE + READINGS * one_pass + products * n / p
+        if reduced < products:
+            return Choice(
+                ROW_SPACE,
+                f"predicted {reduced:.2g} s in the {n:,} directions of the rows, against {products:.2g} s with Hessian "
+                "products",
+                matrix_free=True,
+            )
     if d > LARGEST_HESSIAN:
         return Choice(
             CONJUGATE,
@@ -106,5 +125,6 @@ def choose(
         name,
         f"predicted {sampled:.2g} s with the Hessian of {m:,} of {n:,} rows, against {full:.2g} s with exact Hessians",
         m,
+        few_hessians=hessian / RATE >= DEAR * one_pass,
         exact_hessians=sum(hessian / RATE <= w * one_pass for w in WORTH) if contrasts == 1 and m < FIRM * d else 0,
     )

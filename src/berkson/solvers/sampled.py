@@ -45,12 +45,14 @@ def sampled(
     start_value: float | None = None,
     warm: bool = False,
     exact_hessians: int = 0,
+    few_hessians: bool = False,
 ) -> Solver[tuple[Solution, Bound | None]]:
     """Minimise to a proved gap of `target` where the sample can prove it; the bound it proved, if any.
 
     A sample whose optimum is clearly worse for all rows than theta, whose objective is `start_value`, is not used.
     With `exact_hessians` that many of all rows, the first at the sample's optimum, each for a Newton step; the last
     preconditions in place of the sample's.
+    With `few_hessians` even the sample's is computed once, and a quarter's preconditions the way there.
     A `warm` theta that is already nearer the optimum than the sample's own would be is kept.
     """
     sample: Sample = yield Draw(sample_size, class_share)
@@ -67,7 +69,9 @@ def sampled(
         if 0.5 * float(known.gradient @ preconditioner.solve(known.gradient)) > loose:
             known = None
     if known is None:
-        start = yield from _sample_start(theta, penalty, place, class_share, loose, sample, watch_separation)
+        start = yield from _sample_start(
+            theta, penalty, place, class_share, loose, sample, watch_separation, few_hessians
+        )
         if start.reason in ("separated", "slow"):
             return (yield from _exact(theta, penalty, target, max_iterations, watch_separation, 0)), None
         assert start.at.hessian is not None
@@ -155,9 +159,9 @@ def _sample_start(
     target: float,
     sample: Sample,
     watch_separation: bool,
+    few_hessians: bool,
 ) -> Solver[Solution]:
-    """The sample's fit and its Hessian there: by Newton on a quarter of the sample, whose Hessian preconditions the way
-    to the sample's own; softmax by its null model."""
+    """The sample's fit and its Hessian there: by Newton, a quarter of the sample first; softmax by its null model."""
     if place.contrasts > 1:
         return (yield from _sample_kronecker(theta, penalty, place, class_share, target, sample))
     target *= SQUARED
@@ -166,9 +170,11 @@ def _sample_start(
     if quarter.size >= ROUGH_ROWS * place.size:
         rough = yield from newton(theta, penalty, target=4.0 * target, max_iterations=limit, sample=quarter)
         if rough.reason == "target":
+            theta = rough.theta
+        if rough.reason == "target" and few_hessians:
             assert rough.at.hessian is not None
             near = yield from quasi_newton(
-                rough.theta,
+                theta,
                 penalty,
                 Dense.of(rough.at.hessian),
                 target=target,

@@ -142,6 +142,7 @@ def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
                 start_value=None if task.warm else task.cold_value,
                 warm=task.warm,
                 exact_hessians=task.choice.exact_hessians,
+                few_hessians=task.choice.few_hessians,
             )
     if proof is None:
         assert stop.at.gradient is not None
