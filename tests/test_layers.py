@@ -21,6 +21,7 @@ FLOORS = (
     {"loss"},
     {"rows"},
     {"penalty", "inverse", "blas"},
+    {"group_penalty", "bound_penalty"},
     {"certificate"},
     {"anchor"},
     {"solvers"},
