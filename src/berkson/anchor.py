@@ -61,18 +61,26 @@ def anchor_at(
     at: Evaluation = yield Evaluate(theta, 2, sample, as_part=True)
     hessian = penalty.add(theta, at).hessian
     assert hessian is not None
-    factor = inverse_factor(hessian)
+    return (yield from anchor_of(theta, hessian, place, sample))
+
+
+def anchor_of(
+    theta: F64, hessian: F64, place: Coordinates, sample: Sample | None
+) -> Generator[Question, Answer, Anchor | None]:
+    """The anchor of the smooth objective's Hessian by the sample's rows, with their own weights, at theta."""
+    _, turned = place.on_contrasts(theta, hessian)
+    factor = inverse_factor(turned)
     if factor is None:
         return None
-    inverse = factor.T @ factor
+    inverse = place.on_equations(factor.T @ factor)
     leverage = range_factor(place) * (yield LargestLeverage(metric_of(inverse, place), sample))
     return Anchor(theta, hessian, inverse, leverage)
 
 
 @dataclass(frozen=True, slots=True)
 class Extents:
-    """How far data reach: weight of each class (2,), the longest row in a solver's coordinates, the largest offset, and
-    whether the last coordinate is the constant."""
+    """How far data reach: weight of each class (K,), the longest row in a solver's coordinates, the largest offset, and
+    whether each equation's last coordinate is the constant."""
 
     class_weight: F64
     longest: float
@@ -81,22 +89,29 @@ class Extents:
 
 
 def bound_by_size(theta: F64, gradient: F64, penalty: ElasticNet, objective: float, extents: Extents) -> Bound:
-    """The bound where curvature proves nothing (more columns than rows, equal columns), for two classes.
+    """The bound where curvature proves nothing (more columns than rows, equal columns).
 
     No loss is negative, so at the minimiser the lasso is at most P(theta), and what the gradient keeps of the
-    penalised coordinates can gain no more than max_j |excess_j| / threshold_j times that.  The constant u0, the only
-    free coordinate, is held by the classes: with |x_i'u + offset_i| <= B, a class of weight W on its wrong side costs
-    W (|u0| - B), which is at most P(theta).
+    penalised coordinates can gain no more than max_j |excess_j| / threshold_j times that.  The constants, the only
+    free coordinates, are held by the classes: where predictors without them differ by at most B in any row, a class of
+    weight W whose constant lies d below the largest costs W (d - B), which is at most P(theta).
     """
     slack, excess = penalty.split(theta, gradient, 0.0)
     held = np.isfinite(penalty.threshold) & (penalty.threshold > 0.0)
-    free = penalty.threshold == 0.0
-    if free[:-1].any() or (free[-1] and not extents.constant) or not held.any():
+    equations = 1 if len(extents.class_weight) == 2 else len(extents.class_weight)
+    free = (penalty.threshold == 0.0).reshape(equations, -1)
+    if free[:, :-1].any() or (free[:, -1].any() and not extents.constant) or not held.any():
         return NOTHING
     gap = slack + float(excess[held] @ theta[held])
     gap += float((np.abs(excess[held]) / penalty.threshold[held]).max()) * objective
-    if free[-1]:
-        reach = extents.longest * objective / float(penalty.threshold[held].min()) + extents.offset
-        zero, one = objective / extents.class_weight
-        gap += abs(excess[-1]) * max(abs(theta[-1] + reach + one), abs(reach + zero - theta[-1]))
+    if free[:, -1].any():
+        ends = 1 if equations == 1 else 2  # predictors that differ
+        reach = extents.longest * objective / float(penalty.threshold[held].min()) + ends * extents.offset
+        below = reach + objective / extents.class_weight
+        constant, pull = theta.reshape(equations, -1)[:, -1], excess.reshape(equations, -1)[:, -1]
+        if equations == 1:
+            gap += abs(pull[0]) * max(abs(constant[0] + below[1]), abs(below[0] - constant[0]))
+        else:  # of constants counted from the largest, which changes no product with what sums to zero
+            from_top = constant - constant.max()
+            gap += float(np.abs(pull) @ np.maximum(np.abs(from_top), np.abs(from_top + below)))
     return Bound(gap, math.inf, gap, 0.0) if gap >= 0.0 else NOTHING

@@ -179,10 +179,11 @@ def prove_nearby(theta: F64, gradient: F64, near: Nearby, place: Coordinates) ->
 
 def metric_of(inverse: F64, place: Coordinates) -> F64:
     """The metric x'(.)x (q, q) that bounds a row's leverage in an inverse Hessian."""
-    if place.contrasts == 1:
-        return inverse
     q = place.columns
-    metric: F64 = np.einsum("iaib->ab", inverse.reshape(place.contrasts, q, place.contrasts, q))
+    blocks = len(inverse) // q
+    if blocks == 1:
+        return inverse
+    metric: F64 = np.einsum("iaib->ab", inverse.reshape(blocks, q, blocks, q))
     return metric
 
 
@@ -201,17 +202,18 @@ def _below(
         hessian = penalty.add(theta, at).hessian
     q = place.columns
     if hessian is not None:
+        gradient, hessian = place.on_contrasts(gradient, hessian)
         factor = inverse_factor(hessian)
         if factor is None:
             return math.inf, None
         scaled = factor @ gradient
         return float(scaled @ scaled), metric_of(factor.T @ factor, place)
     gram = yield LowerGram(theta, class_share, sample)
-    assert place.basis is not None
-    kronecker = Kronecker.of(null_class_hessian(place.basis, class_share), gram, penalty.strength[:q])
+    kronecker = Kronecker.of(null_class_hessian(place.between, class_share), gram, penalty.strength[:q])
     if kronecker is None:
         return math.inf, None
-    return kronecker.squared(gradient), kronecker.weakest()
+    between = place.between.T @ gradient.reshape(-1, q) if place.symmetric else gradient
+    return kronecker.squared(between), kronecker.weakest()
 
 
 def range_factor(place: Coordinates) -> float:
@@ -236,7 +238,7 @@ def _prove_by_few_rows(
     inverse = np.divide(1.0, ridge, out=np.zeros(q), where=~free)
     products, curvature = yield Likeness(theta, class_share, sample, inverse)
     if place.basis is not None:
-        curvature = curvature * float(np.linalg.eigvalsh(null_class_hessian(place.basis, class_share))[0])
+        curvature = curvature * float(np.linalg.eigvalsh(null_class_hessian(place.between, class_share))[0])
     bent = curvature > 0
     kernel, curvature = products[np.ix_(bent, bent)] / ABSORBING, curvature[bent]
     lengths = kernel.diagonal() * (ABSORBING / (1.0 - ABSORBING))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from berkson.blas import one_thread
 from berkson.certificate import Bound
-from berkson.penalty import ElasticNet, Ridge
+from berkson.penalty import Ridge, elastic_net
 from berkson.prepare import null_coef, prepare
 from berkson.problem import InputError, Problem, check, locate_non_finite
 from berkson.rank import Rank
@@ -258,9 +258,11 @@ def _task(
 def _penalty(problem: Problem, place: Coordinates) -> Ridge:
     """The problem's penalty in theta: the constants are free."""
     each = np.append(np.ones(len(place.center)), 0.0)
-    each = np.tile((each if place.kept is None else each[place.kept]) / place.scale, place.contrasts)
+    each = (each if place.kept is None else each[place.kept]) / place.scale
     ridge = problem.strength * each * each
-    return ElasticNet(ridge, problem.lasso * each) if problem.lasso > 0.0 else Ridge(ridge)
+    if problem.lasso > 0.0:
+        return elastic_net(ridge, problem.lasso * each, place)
+    return Ridge(np.tile(ridge, place.contrasts))
 
 
 def _certificate(

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import Evaluation
 
 F64 = npt.NDArray[np.float64]
@@ -51,6 +52,9 @@ class Ridge:
         return 0.0, gradient
 
 
+FLAT = 1e-5  # of a column's curvature: what is added along its class shift, so that systems are regular
+
+
 @dataclass(frozen=True)
 class ElasticNet(Ridge):
     """The ridge, and sum_j threshold_j |theta_j|.  `add` adds the smooth part alone, the ridge.
@@ -89,6 +93,14 @@ class ElasticNet(Ridge):
         balanced[away] = sign * (moved - self.threshold[away])
         return float(moved @ size), gradient - balanced
 
+    def regular(self, hessian: F64) -> F64:
+        """The smooth part's Hessian from that of the loss, regular where coefficients are determined."""
+        return hessian + np.diag(self.strength)
+
+    def placed(self, theta: F64) -> F64:
+        """The same predictions by coefficients that this penalty likes best."""
+        return theta
+
     def slope(self, theta: F64, to: F64, gradient: F64) -> float:
         """gradient'(to - theta) and what the kinked part changes on the way, without cancellation where signs stay."""
         step, stays = to - theta, (theta * to > 0.0) | (self.threshold == 0.0)
@@ -97,3 +109,89 @@ class ElasticNet(Ridge):
         used = step != 0.0
         smooth = (gradient + pull * np.where(used, self.threshold, 0.0))[used] @ step[used]
         return float(smooth + self.threshold[used] @ turned[used])
+
+
+@dataclass(frozen=True)
+class SymmetricNet(ElasticNet):
+    """The same on all K equations (see `Coordinates.symmetric`): theta is (K, q), penalised alike in every class.
+
+    The loss does not change where a column's K coefficients are shifted together, so the penalty alone says where they
+    lie; its subgradient h then sums over classes to what the ridge pulls, and a proof is about contrasts alone.
+    """
+
+    n_classes: int
+
+    def regular(self, hessian: F64) -> F64:
+        """With a little curvature along class shifts, where the loss has none: no gradient lies along them."""
+        K = self.n_classes
+        full = super().regular(hessian)
+        blocks = full.reshape(K, -1, K, full.shape[0] // K)
+        each = np.einsum("kjkj->j", blocks) / K
+        column = np.arange(len(each))
+        blocks[:, column, :, column] += (FLAT / K * each)[:, None, None]
+        return full
+
+    def placed(self, theta: F64) -> F64:
+        """Each column's coefficients shifted to where the penalty is least: under the lasso their median (of K even:
+        the middle of those that are), under a ridge, or without a penalty, their mean, between them with both.
+
+        Where so many lie above the shift c and the rest below, threshold (below - above) + strength sum(c - theta_k)
+        is 0 at one c each; those c and the coefficients themselves have the least point as their median.
+        """
+        each, K = theta.reshape(self.n_classes, -1), self.n_classes
+        ridge, lasso = self.strength.reshape(K, -1)[0], self.threshold.reshape(K, -1)[0]
+        mean, shift = each.mean(axis=0), np.median(each, axis=0)
+        both = (ridge > 0.0) & (lasso > 0.0) & np.isfinite(lasso)
+        balance = np.arange(K, -K - 1, -2.0)[:, None]  # how many more lie above than below
+        centres = mean[both] + balance * (lasso[both] / (K * ridge[both]))
+        shift[both] = np.median(np.vstack([each[:, both], centres]), axis=0)
+        shift = np.where(lasso > 0.0, shift, mean)
+        return (each - shift).ravel()
+
+    def split(self, theta: F64, gradient: F64, curvature: F64 | float) -> tuple[float, F64]:
+        """As for `ElasticNet`, with an excess that sums to zero over classes.
+
+        Without that condition the best h is clip(gradient - curvature theta); with it, the same of a gradient that is
+        shifted by a number for each column.  Where no h in the box has the ridge's sum (coefficients that are not where
+        `placed` puts them), the ridge bounds what the rest of the shift can gain: (its sum)^2 / (2 K strength).
+        """
+        K = self.n_classes
+        each, ridge, lasso = theta.reshape(K, -1), self.strength.reshape(K, -1)[0], self.threshold.reshape(K, -1)[0]
+        pull = ridge * each.sum(axis=0)
+        slopes = gradient.reshape(K, -1)
+        slopes = slopes - slopes.mean(axis=0) + pull / K  # the loss's sums to zero, but for rounding
+        bend = np.broadcast_to(curvature, theta.shape).reshape(K, -1).mean(axis=0)
+        held = ~np.isfinite(lasso)
+        box = np.where(held, 0.0, lasso)
+        wanted = np.clip(pull, -K * box, K * box)
+        away = np.where(np.isfinite(bend) & ~held, bend, 0.0) * each
+        balanced = _in_box(slopes - away, box, wanted)
+        slack = float((box * np.abs(each) + balanced * each).sum())
+        unmet = np.where(held, 0.0, pull - wanted)
+        left = unmet != 0.0  # only under a ridge
+        slack += float((unmet[left] ** 2 / (2.0 * K * ridge[left])).sum())
+        excess = np.where(held, 0.0, slopes - balanced - unmet / K)
+        return max(0.0, slack), excess.ravel()
+
+
+def _in_box(each: F64, box: F64, wanted: F64) -> F64:
+    """clip(each + shift, -box, box), (K, q), with a shift for each column by which it sums to `wanted`, |wanted| <=
+    K box: the sum grows with the shift, and piecewise linearly, so its value at every bend tells where."""
+    bends = np.sort(np.concatenate([-box - each, box - each]), axis=0)  # (2K, q)
+    sums = np.clip(each + bends[:, None, :], -box, box).sum(axis=1)
+    after = np.clip((sums < wanted).sum(axis=0), 1, len(bends) - 1)
+    column = np.arange(each.shape[1])
+    low, high = bends[after - 1, column], bends[after, column]
+    below, above = sums[after - 1, column], sums[after, column]
+    rise = above - below
+    part = np.divide(wanted - below, rise, out=np.full(len(rise), 0.5), where=rise > 0.0)
+    clipped: F64 = np.clip(each + low + np.clip(part, 0.0, 1.0) * (high - low), -box, box)
+    return clipped
+
+
+def elastic_net(ridge: F64, lasso: F64, place: Coordinates) -> ElasticNet:
+    """The elastic net of strengths and thresholds (q,) by column, the same in every equation."""
+    strength, threshold = np.tile(ridge, place.contrasts), np.tile(lasso, place.contrasts)
+    if place.symmetric:
+        return SymmetricNet(strength, threshold, place.contrasts)
+    return ElasticNet(strength, threshold)

@@ -33,9 +33,12 @@ def null_coef(problem: Problem, p: int, share: F64) -> F64:
     return coef[:, 1] - coef[:, 0] if problem.n_classes == 2 else coef
 
 
-def standardised(problem: Problem) -> InMemory:
+def standardised(problem: Problem, *, symmetric: bool = False) -> InMemory:
     """Rows whose columns are centred (where there is an intercept to take it up) and divided by their spread: of evenly
-    spaced rows where they are many, since it only conditions."""
+    spaced rows where they are many, since it only conditions.
+
+    symmetric : the unknowns of K > 2 classes are all K equations, in place of their contrasts (see `Coordinates`).
+    """
     design = design_of(problem.X)
     n, p = design.shape
     every = max(1, n * p // MOMENT_CELLS) if isinstance(design, Dense) else 1  # rare columns are in few rows
@@ -46,7 +49,8 @@ def standardised(problem: Problem) -> InMemory:
     least = 1e-300 * problem.strength  # else the ridge on the scaled column, strength / spread, would overflow
     scale[:p] = np.where((spread > least) & ~(constant & problem.intercept), np.sqrt(spread), 1.0)
     kept = None if problem.intercept else np.arange(p)
-    coordinates = Coordinates(center, scale if kept is None else scale[kept], kept, problem.loss.basis)
+    basis = np.eye(problem.n_classes) if symmetric and problem.n_classes > 2 else problem.loss.basis
+    coordinates = Coordinates(center, scale if kept is None else scale[kept], kept, basis)
     return InMemory(design, problem.y, problem.weight, problem.offset, problem.loss, coordinates)
 
 
@@ -64,7 +68,7 @@ def prepare(problem: Problem, work: Work) -> tuple[InMemory, Rank]:
             f"more than fits here: set {problem.wording.penalty}, or choose at most {DENSE_UP_TO:,} columns"
         )
     if problem.penalised or p > DENSE_UP_TO:
-        return standardised(problem), Rank(())
+        return standardised(problem, symmetric=problem.lasso > 0.0), Rank(())
     return _full_rank_rows(problem, standardised(problem), work)
 
 

@@ -143,8 +143,6 @@ def check(problem: Problem) -> F64:
         )
     if not 0.0 <= problem.lasso < np.inf:
         raise InputError(f"lasso is {problem.lasso:g}: it must be finite and not negative; choose a smaller one")
-    if problem.lasso > 0.0 and problem.n_classes > 2:
-        raise InputError(f"the lasso is fitted for two classes so far, and there are {problem.n_classes}: use a ridge")
     _check_labels(problem, n)
     if problem.weight is not None:
         _check_weights(problem, problem.weight, n)

@@ -14,6 +14,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from berkson.loss import Multinomial
+
 F64 = npt.NDArray[np.float64]
 
 
@@ -22,7 +24,7 @@ class Coordinates:
     center: F64  # (p,) zero where the model has no intercept to absorb it
     scale: F64  # (q,) of the kept columns; 1 for the constant
     kept: npt.NDArray[np.intp] | None  # positions in (columns, constant) that are estimated; None: all p + 1
-    basis: F64 | None  # (K, K-1) orthonormal contrasts; None for one logit
+    basis: F64 | None  # (K, K-1) orthonormal contrasts, or (K, K): all equations; None for one logit
 
     @property
     def columns(self) -> int:
@@ -33,8 +35,36 @@ class Coordinates:
         return 1 if self.basis is None else self.basis.shape[1]
 
     @property
+    def symmetric(self) -> bool:
+        """Whether all K equations are unknowns, so that the loss does not change along class shifts."""
+        return self.basis is not None and self.basis.shape[0] == self.basis.shape[1]
+
+    @property
     def size(self) -> int:
         return self.columns * self.contrasts
+
+    @property
+    def between(self) -> F64:
+        """(K, K-1) orthonormal contrasts between classes: a basis of what the loss depends on."""
+        assert self.basis is not None
+        return Multinomial(len(self.basis)).basis if self.symmetric else self.basis
+
+    def on_contrasts(self, gradient: F64, hessian: F64) -> tuple[F64, F64]:
+        """Both in coordinates where the loss has no flat directions: of all K equations, their contrasts."""
+        if not self.symmetric:
+            return gradient, hessian
+        K, q, between = self.contrasts, self.columns, self.between
+        turned = np.einsum("ka,kilj,lb->aibj", between, hessian.reshape(K, q, K, q), between, optimize=True)
+        return (between.T @ gradient.reshape(K, q)).ravel(), turned.reshape((K - 1) * q, (K - 1) * q)
+
+    def on_equations(self, inverse: F64) -> F64:
+        """An inverse on contrasts as one that takes gradients of the unknowns, which sum to zero over classes."""
+        if not self.symmetric:
+            return inverse
+        K, q, between = self.contrasts, self.columns, self.between
+        blocks = inverse.reshape(K - 1, q, K - 1, q)
+        turned: F64 = np.einsum("ka,aibj,lb->kilj", between, blocks, between, optimize=True)
+        return turned.reshape(self.size, self.size)
 
     @cached_property
     def _scales(self) -> F64:
@@ -77,9 +107,10 @@ class Coordinates:
             return self.gram(hessian)
         if self.kept is not None:
             hessian = hessian[:, self.kept][:, :, :, self.kept]
-        K, q = hessian.shape[0], self.columns
-        half = np.tensordot(self.basis.T, hessian, axes=(1, 0))  # (K-1, q, K, q)
-        both = np.matmul(self.basis.T, half.reshape((K - 1) * q, K, q)).reshape(K - 1, q, K - 1, q)
+        K, q, both = hessian.shape[0], self.columns, hessian
+        if not self.symmetric:
+            half = np.tensordot(self.basis.T, hessian, axes=(1, 0))  # (K-1, q, K, q)
+            both = np.matmul(self.basis.T, half.reshape((K - 1) * q, K, q)).reshape(K - 1, q, K - 1, q)
         both /= self.scale[:, None, None] * self.scale
         return np.reshape(both, (self.size, self.size))
 
@@ -103,7 +134,8 @@ class Coordinates:
         coef = self.expand(theta)
         each = coef[None, :] if coef.ndim == 1 else coef.T
         slopes = np.ascontiguousarray(each[:, :-1])
-        return slopes, each[:, -1] - slopes @ self.center
+        intercepts = each[:, -1] - slopes @ self.center
+        return slopes, intercepts - intercepts.mean() if self.symmetric else intercepts
 
     def from_original(self, slopes: F64, intercepts: F64) -> F64:
         """The theta of coefficients on the caller's columns."""

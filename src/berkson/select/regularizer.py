@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from berkson.penalty import ElasticNet
+from berkson.penalty import ElasticNet, elastic_net
 from berkson.problem import InputError
 from berkson.rows.coordinates import Coordinates
 
@@ -40,7 +40,7 @@ class Regularizer:
         factor = np.where(held, 0.0, factor)
         ridge = np.where(held, HELD, amount * (1.0 - self.l1_ratio) * factor * per_theta * per_theta)
         lasso = np.where(held, np.inf, amount * self.l1_ratio * factor * per_theta)
-        return ElasticNet(np.tile(ridge, place.contrasts), np.tile(lasso, place.contrasts))
+        return elastic_net(ridge, lasso, place)
 
     def without(self, place: Coordinates, *, columns: bool = False) -> ElasticNet:
         """What holds every penalised coefficient (with `columns`, every column's) at zero."""
@@ -48,7 +48,7 @@ class Regularizer:
         if columns:
             held = np.arange(place.columns) < (place.columns if place.kept is not None else place.columns - 1)
         ridge, lasso = np.where(held, HELD, 0.0), np.where(held, np.inf, 0.0)
-        return ElasticNet(np.tile(ridge, place.contrasts), np.tile(lasso, place.contrasts))
+        return elastic_net(ridge, lasso, place)
 
     def largest(self, gradient: F64, place: Coordinates) -> float:
         """The least amount at which every penalised coefficient is zero, given the loss's gradient (size,) where they

@@ -93,12 +93,8 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
     options.check()
     if problem.penalised:
         raise InputError("a path sets the penalty itself: give a problem without strength and lasso")
-    if problem.n_classes > 2 and options.l1_ratio > 0.0:
-        raise InputError(
-            f"paths of the lasso are for two classes so far, and there are {problem.n_classes}: set l1_ratio=0"
-        )
     totals = check(problem)
-    rows, p = standardised(problem), problem.X.shape[1]
+    rows, p = standardised(problem, symmetric=options.l1_ratio > 0.0), problem.X.shape[1]
     place, null = rows.coordinates, problem.null_objective(totals)
     offset = 0.0 if problem.offset is None else float(np.abs(problem.offset).max())
     target = options.tol * null

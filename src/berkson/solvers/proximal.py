@@ -59,7 +59,7 @@ class Model:
         slack, excess = penalty.split(self.theta, self.gradient(penalty), self.curvature(penalty))
         if not excess.any():
             return slack
-        factor = inverse_factor(self.hessian + np.diag(penalty.strength))
+        factor = inverse_factor(penalty.regular(self.hessian))
         if factor is not None:
             scaled = factor @ excess
             return slack + 0.5 * float(scaled @ scaled)
@@ -140,8 +140,9 @@ def proximal_newton(
 
 def minimum_of_model(model: Model, penalty: ElasticNet) -> F64:
     """Where the quadratic model plus the penalty is least."""
-    hessian = model.hessian + np.diag(penalty.strength)
-    return quadratic_minimum(hessian, model.gradient(penalty) - hessian @ model.theta, penalty.threshold, model.theta)
+    hessian = penalty.regular(model.hessian)
+    linear = model.gradient(penalty) - hessian @ model.theta
+    return penalty.placed(quadratic_minimum(hessian, linear, penalty.threshold, model.theta))
 
 
 def _step(model: Model, penalty: ElasticNet, order: int, sample: Sample | None) -> Solver[Model | None]:

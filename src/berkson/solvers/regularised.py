@@ -145,9 +145,9 @@ def _prove(model: Model, penalty: ElasticNet, course: Course, seen: Witness) -> 
             if model.fresh or seen.anchor is None
             else seen.anchor.hessian.diagonal(),
         )
-    if proof.gap <= course.target or course.place.contrasts > 1:
-        return proof
     place = course.place
+    if proof.gap <= course.target or (place.contrasts > 1 and not place.symmetric):
+        return proof
     constant = place.kept is None or int(place.kept[-1]) == len(place.center)
     extents = Extents(course.class_weight, math.sqrt((yield Extent())), course.offset, constant)
     by_size = bound_by_size(theta, gradient, penalty, model.value(penalty), extents)
