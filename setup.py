@@ -5,7 +5,7 @@ import sysconfig
 
 from setuptools import Extension, setup
 
-SOURCES = ("module", "run", "sparse", "baseline", "avx2", "avx512")
+SOURCES = ("module", "run", "sparse", "coded", "baseline", "avx2", "avx512")
 HEADERS = (
     "arguments",
     "pass",
@@ -18,6 +18,8 @@ HEADERS = (
     "method",
     "sparse",
     "sparse_pass",
+    "coded",
+    "coded_pass",
 )
 DIRECTORY = "src/berkson/kernels/native"
 

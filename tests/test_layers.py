@@ -171,7 +171,7 @@ def test_files_stay_small(path: Path) -> None:
 def test_public_functions_are_documented(module: str) -> None:
     tree = modules()[module]
     assert ast.get_docstring(tree), f"{module} does not say what it is for"
-    if module in ("kernels.compiled", "kernels.sparse_compiled"):
+    if module in ("kernels.compiled", "kernels.sparse_compiled", "kernels.coded_compiled"):
         return  # the twins of the references, which document the same names
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):

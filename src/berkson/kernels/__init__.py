@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
+    from berkson.kernels import coded_reference as coded
     from berkson.kernels import sparse_reference as sparse
     from berkson.kernels.reference import (
         gram,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Backend",
     "backend",
+    "coded",
     "gram",
     "linear_predictor",
     "logistic",
@@ -49,6 +51,8 @@ _NAMES = (
     "quadratic_form",
 )
 
+_KINDS = ("sparse", "coded")
+
 _threads: int | None = None
 
 
@@ -61,9 +65,9 @@ class Backend(TypedDict):
 
 
 def __getattr__(name: str) -> Any:
-    """A kernel, or the module `sparse` of those for sparse tables, at its first use; from then on all are plain
-    attributes of this module."""
-    if name not in _NAMES and name != "sparse":
+    """A kernel, or a module of those for other kinds of tables, `sparse` or `coded`, at its first use; from then on all
+    are plain attributes of this module."""
+    if name not in _NAMES and name not in _KINDS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, missing = _load()
     if missing:
@@ -75,9 +79,9 @@ def __getattr__(name: str) -> Any:
             RuntimeWarning,
             stacklevel=2,
         )
-    twin = "sparse_reference" if module.__name__.endswith("reference") else "sparse_compiled"
+    twin = module.__name__.rpartition(".")[2]
     globals().update({kernel: getattr(module, kernel) for kernel in _NAMES})
-    globals()["sparse"] = import_module(f"berkson.kernels.{twin}")
+    globals().update({kind: import_module(f"berkson.kernels.{kind}_{twin}") for kind in _KINDS})
     return globals()[name]
 
 

@@ -101,11 +101,12 @@ private:
 using Totals = std::vector<double>;
 
 // A pass being put together from the arguments of a call.
-class Question {
+template <class P>
+class QuestionOf {
 public:
-    Pass pass;
+    P pass;
 
-    Question(PyObject* X, PyObject* rows, PyObject* center, ptrdiff_t models, int order)
+    QuestionOf(PyObject* X, PyObject* rows, PyObject* center, ptrdiff_t models, int order)
         : X_(X, "X"), rows_(rows, "rows") {
         X_.expect(2, -1);
         pass.X = X_.view();
@@ -128,10 +129,12 @@ public:
         pass.center = center_.data();
     }
 
-    // Coefficients (q,) or (q, models), both ways round.
-    void set_coef(const Array& coef) { pack(coef, by_model_, by_column_, pass.by_model, pass.by_column); }
-    void set_direction(const Array& d) {
-        pack(d, direction_by_model_, direction_by_column_, pass.direction_by_model, pass.direction_by_column);
+    // Coefficients (q,) or (q, models), both ways round; `given`, of which the first q count.
+    void set_coef(const Array& coef, ptrdiff_t given = 0) {
+        pack(coef, larger(given, pass.q), by_model_, by_column_, pass.by_model, pass.by_column);
+    }
+    void set_direction(const Array& d, ptrdiff_t given = 0) {
+        pack(d, larger(given, pass.q), direction_by_model_, direction_by_column_, pass.direction_by_model, pass.direction_by_column);
     }
 
     void set_metric(PyObject* object) {
@@ -188,9 +191,10 @@ private:
         }
     }
 
-    void pack(const Array& coef, std::vector<double>& models, std::vector<double>& columns, const double*& by_model, const double*& by_column) {
-        if (coef.ndim() == 2) coef.expect(2, pass.q, pass.models);
-        else coef.expect(1, pass.q);
+    void pack(const Array& coef, ptrdiff_t given, std::vector<double>& models, std::vector<double>& columns, const double*& by_model,
+              const double*& by_column) {
+        if (coef.ndim() == 2) coef.expect(2, given, pass.models);
+        else coef.expect(1, given);
         coef.expect_f64();
         models.assign(size_t(pass.models * pass.width), 0.0);
         columns.assign(size_t(pass.q * pass.padded_models), 0.0);
@@ -204,5 +208,7 @@ private:
     std::vector<double> center_, by_model_, by_column_, direction_by_model_, direction_by_column_;
     bool no_memory_ = false;
 };
+
+using Question = QuestionOf<Pass>;
 
 }  // namespace berkson

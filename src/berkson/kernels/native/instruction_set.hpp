@@ -21,6 +21,7 @@
 #include <immintrin.h>
 #endif
 
+#include "coded_pass.hpp"
 #include "sparse_pass.hpp"
 
 BEGIN_TARGET(TARGET)
@@ -37,6 +38,8 @@ namespace {
 #include "passes.hpp"
 
 #include "sparse.hpp"
+
+#include "coded.hpp"
 }  // namespace
 
 const Kernels NAME = {moments,            linear_predictor,      logistic, multinomial,
@@ -47,5 +50,7 @@ const Kernels NAME = {moments,            linear_predictor,      logistic, multi
 const Kernels JOINED(sparse_, NAME) = {sparse::moments,     sparse::linear_predictor,   sparse::logistic,
                                        sparse::multinomial, sparse::logistic_curvature, sparse::multinomial_curvature,
                                        sparse::gram,        sparse::quadratic_form};
+const Kernels JOINED(coded_, NAME) = {nullptr,                   coded::linear_predictor,      coded::logistic, coded::multinomial,
+                                      coded::logistic_curvature, coded::multinomial_curvature, coded::tables,   coded::quadratic_form};
 }  // namespace berkson
 END_TARGET
