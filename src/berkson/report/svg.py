@@ -1,0 +1,254 @@
+"""Panels as SVG, drawn by hand: no scripts, nothing from elsewhere, text of the data escaped, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.report.layout import clean, width_of
+from berkson.report.panels import PALETTE, Cells, End, Ink, Line, Panel, Points, Rule, Spans, Text
+
+F64 = npt.NDArray[np.float64]
+
+WIDTH, LEFT, RIGHT = 780, 74, 28  # pixels: of the whole, and beside a panel
+ABOVE, BELOW, TITLE = 30, 52, 34  # a panel, and the figure's title
+SIZE, LETTER, LINE = 12, 6.7, 14.5  # of the font, an average letter's width, and lines of names apart
+LONGEST = 30  # letters of a name at the right
+_FONTS = "system-ui,-apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif"
+INK, QUIET, PAPER, GRID = "#1f2328", "#6a737d", "#ffffff", "#e3e6ea"
+
+# Presentation attributes say the light colours, which every reader of SVG knows; browsers in the dark override them.
+_STYLE = """\
+.berkson-series:hover .berkson-line{stroke-width:3.6}
+.berkson-point:hover{stroke-width:5}
+@media (prefers-color-scheme:dark){
+.berkson-paper{fill:#14171c}
+.berkson-ink{fill:#e4e7eb}
+.berkson-quiet{fill:#9aa4b0}
+.berkson-grid{stroke:#2c323a}
+.berkson-edge{stroke:#9aa4b0}
+.berkson-plain{stroke:#e4e7eb}
+}"""
+
+
+def svg(title: str, panels: Sequence[Panel]) -> str:
+    """The panels below each other, under a title."""
+    room = max((min(LONGEST, len(end.text)) for panel in panels for end in panel.ends), default=0)
+    inner = WIDTH - LEFT - RIGHT - (int(LETTER * room) + 12 if room else 0)
+    body, top = [], TITLE if title else 8
+    for panel in panels:
+        upper = ABOVE + (18 if panel.title else 0) + (20 if panel.top else 0)
+        body.append(_Drawn(panel, inner, top + upper).svg())
+        top += upper + panel.height + BELOW
+    heading = _text(16, 23, title, weight=600, size=14) if title else ""
+    name = escape(clean(title or "figure"), quote=True)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" width="{WIDTH}" height="{top}" '
+        f'role="img" aria-label="{name}" font-family="{_FONTS}" font-size="{SIZE}">\n<style>{_STYLE}</style>\n'
+        f'<rect class="berkson-paper" width="{WIDTH}" height="{top}" fill="{PAPER}"/>\n'
+        + heading
+        + "\n".join(body)
+        + "\n</svg>\n"
+    )
+
+
+class _Drawn:
+    """A panel of a width in pixels, whose upper edge is at `top`."""
+
+    def __init__(self, panel: Panel, width: int, top: int) -> None:
+        self.panel, self.width, self.top = panel, width, top
+
+    def x(self, value: float) -> float:
+        axis = self.panel.x
+        return (value - axis.low) / (axis.high - axis.low) * self.width
+
+    def y(self, value: float) -> float:
+        axis = self.panel.y
+        return (axis.high - value) / (axis.high - axis.low) * self.panel.height
+
+    def svg(self) -> str:
+        panel, width = self.panel, self.width
+        marks = "\n".join(self.mark(mark) for mark in panel.marks if not isinstance(mark, Rule))
+        inside = f'<svg x="{LEFT}" y="{self.top}" width="{width}" height="{panel.height}">\n{marks}\n</svg>'  # clips
+        return "\n".join([*self.frame(), inside, *self.rules(), *self.names()])
+
+    # --- around the marks ---------------------------------------------------------------------------------------------
+
+    def frame(self) -> Iterator[str]:
+        panel, bottom = self.panel, self.top + self.panel.height
+        for value, text in panel.y.ticks:
+            y = self.top + self.y(value)
+            yield _segment(LEFT, y, LEFT + self.width, y, "grid")
+            yield _text(LEFT - 8, y + 4, text, "end", "quiet")
+        for value, text in panel.x.ticks:
+            x = LEFT + self.x(value)
+            yield _segment(x, bottom, x, bottom + 5, "edge")
+            yield _text(x, bottom + 19, text, "middle", "quiet")
+        yield _segment(LEFT, bottom, LEFT + self.width, bottom, "edge")
+        yield _text(LEFT + self.width / 2, bottom + 39, panel.x.label, "middle")
+        middle = self.top + panel.height / 2
+        yield _text(18, middle, panel.y.label, "middle", turn=True)
+        for value, text in panel.top:
+            yield _text(LEFT + self.x(value), self.top - 8, text, "middle", "quiet")
+        if panel.top_label:
+            yield _text(LEFT - 8, self.top - 8, panel.top_label, "end", "quiet")
+        if panel.title:
+            above = 28 if panel.top else 10
+            yield _text(LEFT, self.top - above, panel.title, weight=600)
+
+    def rules(self) -> Iterator[str]:
+        for rule in self.panel.marks:
+            if isinstance(rule, Rule):
+                x = LEFT + self.x(rule.x)
+                yield _segment(x, self.top, x, self.top + self.panel.height, "edge", dashed=True)
+                beside, anchor = (x - 6, "end") if rule.side == "left" else (x + 6, "start")
+                yield _text(beside, self.top + 13, rule.text, anchor, "quiet")
+
+    def names(self) -> Iterator[str]:
+        """Names at the right, moved apart, each with a thin line to where it belongs."""
+        ends = sorted(self.panel.ends, key=lambda end: -end.y)
+        wanted = [self.y(end.y) for end in ends]
+        x = LEFT + self.width
+        for end, at, place in zip(ends, wanted, apart(wanted, LINE, self.panel.height), strict=True):
+            points = f"{x + 1:.1f},{self.top + at:.1f} {x + 9:.1f},{self.top + place:.1f}"
+            yield f'<polyline points="{points}" fill="none" {_stroke(end.ink)} stroke-opacity=".55"/>'
+            yield _text(x + 13, self.top + place + 4, _short(end), "start", end.ink)
+
+    # --- marks --------------------------------------------------------------------------------------------------------
+
+    def mark(self, mark: Line | Points | Spans | Text | Cells) -> str:
+        if isinstance(mark, Line):
+            return self.line(mark)
+        if isinstance(mark, Points):
+            return self.points(mark)
+        if isinstance(mark, Spans):
+            return self.spans(mark)
+        return self.cells(mark) if isinstance(mark, Cells) else self.text(mark)
+
+    def line(self, mark: Line) -> str:
+        steps, pen = [], "M"
+        for x, y in zip(mark.x.tolist(), mark.y.tolist(), strict=True):
+            if x != x or y != y:
+                pen = "M"
+                continue
+            steps.append(f"{pen}{self.x(x):.1f} {self.y(y):.1f}")
+            pen = "L"
+        path = "".join(steps)
+        dashed = ' stroke-dasharray="5 4"' if mark.dashed else ""
+        thin = "1" if mark.ink == "quiet" else "1.9"
+        drawn = (
+            f'<path class="berkson-line {_class(mark.ink)}" d="{path}" fill="none" {_stroke(mark.ink, styled=False)} '
+            f'stroke-width="{thin}" stroke-linejoin="round"{dashed}/>'
+        )
+        if not mark.name:
+            return drawn
+        wide = f'<path d="{path}" fill="none" stroke="#000" stroke-opacity="0" stroke-width="9"/>'
+        return f'<g class="berkson-series">{_title(mark.name)}{drawn}{wide}</g>'
+
+    def points(self, mark: Points) -> str:
+        names = mark.names or ("",) * len(mark.x)
+        return "".join(
+            f'<circle class="berkson-point" cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="2.9" '
+            f'{_fill(mark.ink)} {_stroke(mark.ink, styled=False)} stroke-width="0">{_title(name)}</circle>'
+            for x, y, name in zip(mark.x.tolist(), mark.y.tolist(), names, strict=True)
+            if x == x and y == y
+        )
+
+    def spans(self, mark: Spans) -> str:
+        parts = []
+        for x, low, high in zip(mark.x.tolist(), mark.low.tolist(), mark.high.tolist(), strict=True):
+            if low == low and high == high:
+                a, top, bottom = self.x(x), self.y(high), self.y(low)
+                parts.append(f"M{a:.1f} {top:.1f}V{bottom:.1f}M{a - 2.5:.1f} {top:.1f}h5M{a - 2.5:.1f} {bottom:.1f}h5")
+        return f'<path class="{_class(mark.ink)}" d="{"".join(parts)}" fill="none" {_stroke(mark.ink, styled=False)}/>'
+
+    def text(self, mark: Text) -> str:
+        return _text(self.x(mark.x), self.y(mark.y) + 4, mark.text, mark.anchor, mark.ink)
+
+    def cells(self, mark: Cells) -> str:
+        x, y = [self.x(v) for v in mark.x.tolist()], [self.y(v) for v in mark.y.tolist()]
+        inks, strengths = mark.ink.tolist(), mark.opacity.tolist()
+        return "".join(
+            f'<rect x="{x[i]:.1f}" y="{min(y[j], y[j + 1]):.1f}" width="{abs(x[i + 1] - x[i]) + 0.3:.1f}" '
+            f'height="{abs(y[j + 1] - y[j]) + 0.3:.1f}" fill="{_colour(inks[i][j])}" '
+            f'fill-opacity="{strengths[i][j]:.2f}"/>'
+            for i in range(len(x) - 1)
+            for j in range(len(y) - 1)
+        )
+
+
+def apart(wanted: Sequence[float], least: float, height: float) -> list[float]:
+    """Ascending places at least so far apart, near those wanted: runs that touch stand around their common middle."""
+    runs: list[tuple[float, int]] = []  # (sum of wanted places less their offsets in the run, length)
+    for place in wanted:
+        total, count = place, 1
+        while runs and runs[-1][0] / runs[-1][1] + runs[-1][1] * least > total / count:
+            before, length = runs.pop()
+            total, count = before + total - count * length * least, length + count
+        runs.append((total, count))
+    found = [total / count + k * least for total, count in runs for k in range(count)]
+    over = max(0.0, (found[-1] if found else 0.0) - height)
+    under = max(0.0, -(found[0] if found else 0.0))
+    return [place - over + under for place in found]
+
+
+def _short(end: End) -> str:
+    """A name of at most `LONGEST` letters: its two ends."""
+    text = end.text
+    if width_of(text) <= LONGEST:
+        return text
+    half = (LONGEST - 1) // 2
+    return text[: LONGEST - 1 - half] + "…" + text[-half:]
+
+
+def _colour(ink: Ink) -> str:
+    return {"plain": INK, "quiet": QUIET}[ink] if isinstance(ink, str) else PALETTE[int(ink) % len(PALETTE)]
+
+
+def _class(ink: Ink) -> str:
+    """The class by which strokes follow the dark."""
+    return {"plain": "berkson-plain", "quiet": "berkson-edge"}[ink] if isinstance(ink, str) else ""
+
+
+def _stroke(ink: Ink, *, styled: bool = True) -> str:
+    named = f'class="{_class(ink)}" ' if styled and _class(ink) else ""
+    return f'{named}stroke="{_colour(ink)}"'
+
+
+def _fill(ink: Ink) -> str:
+    return f'fill="{_colour(ink)}"'
+
+
+def _title(text: str) -> str:
+    return f"<title>{escape(clean(text))}</title>" if text else ""
+
+
+def _segment(x1: float, y1: float, x2: float, y2: float, kind: str, *, dashed: bool = False) -> str:
+    colour = GRID if kind == "grid" else QUIET
+    dashes = ' stroke-dasharray="4 4"' if dashed else ""
+    place = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
+    return f'<line class="berkson-{kind}" {place} stroke="{colour}"{dashes}/>'
+
+
+def _text(
+    x: float,
+    y: float,
+    text: str,
+    anchor: str = "start",
+    ink: Ink = "plain",
+    *,
+    weight: int = 400,
+    size: int = SIZE,
+    turn: bool = False,
+) -> str:
+    style = {"plain": ' class="berkson-ink"', "quiet": ' class="berkson-quiet"'}[ink] if isinstance(ink, str) else ""
+    bold = f' font-weight="{weight}"' if weight != 400 else ""
+    larger = f' font-size="{size}"' if size != SIZE else ""
+    turned = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turn else ""
+    return (
+        f'<text{style} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {_fill(ink)}{bold}{larger}{turned}>'
+        f"{escape(clean(text))}</text>"
+    )
