@@ -33,7 +33,7 @@ FLOORS = (
     {"prepare"},
     {"shortfall"},
     {"fit"},
-    {"select"},
+    {"select", "proof"},
     {"table"},
     {"formula"},
     {"read", "model"},

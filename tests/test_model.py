@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from berkson.formula import UnseenLevelError
-from berkson.model import Model, fit_table, proof_of
+from berkson.model import Model, fit_table
 from berkson.model_file import ModelError, from_dict, load, replacing, save, to_dict
+from berkson.proof import proof_of
 from berkson.read import read_table
 from berkson.table import Table, from_frame
 

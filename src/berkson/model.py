@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from berkson.fit import Certificate, Fit, certify, fit
 from berkson.formula import Formula, Schema, learn, parse
 from berkson.kernels.reference import sigmoid, softmax
 from berkson.problem import Problem, Wording
+from berkson.proof import Proof, proof_of
 from berkson.rows.memory import threads_for
 from berkson.table import Table
 
@@ -46,33 +48,16 @@ class RowCount:
 
 
 @dataclass(frozen=True)
-class Infinite:
-    """A coefficient without a finite estimate: column, class (None for two classes), sign (0: either)."""
+class Penalty:
+    """The penalty of a fit of a path, see `select.path`: from ridge (l1_ratio 0) to lasso (1), on coefficients in units
+    of columns' standard deviations where `standardize`, against the losses' mean or sum (`scale`).  `chosen`: how
+    lambda_ was found, in words."""
 
-    column: str
-    class_name: str | None
-    sign: int
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What was proved of a model on some data: `fit.Certificate` with names for positions; see there.
-
-    `verdicts` are sentences about separation and rank, `aliased` the columns whose coefficient was set to 0.
-    """
-
-    certified: bool
-    exists: bool | None
-    status: str
-    gap: float
-    relative_gap: float
-    distance: float
-    objective: float
-    null_objective: float
-    tol: float
-    verdicts: tuple[str, ...]
-    infinite: tuple[Infinite, ...]
-    aliased: tuple[str, ...]
+    l1_ratio: float
+    lambda_: float
+    standardize: bool
+    scale: str
+    chosen: str
 
 
 @dataclass(frozen=True)
@@ -84,6 +69,7 @@ class Model:
     strength  of the ridge, 0 for maximum likelihood.
     policy   for what new data lack: "error", "missing" or "baseline"; see `inference.predictions.predictions`.
     bias_reduction   "mean" or "median" where the coefficients are bias-reduced; the proof is then of their equation.
+    penalty  of a fit of a path, which `strength` is not about; None: there is none but that of `strength`.
     weights, offset   names of columns, or None.  New data need the offset for a prediction, the weights for a proof.
     """
 
@@ -99,6 +85,7 @@ class Model:
     program: str
     bias_reduction: str | None = None
     policy: str = "error"
+    penalty: Penalty | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -151,8 +138,13 @@ class Model:
     def certificate(self, table: Table, tol: float) -> tuple[Certificate, Problem, RowCount]:
         """What can be proved of these coefficients on the rows of a table without missing values.
 
-        ValueError for bias-reduced ones, which are no optimum of the likelihood.
+        ValueError for bias-reduced ones, which are no optimum of the likelihood, and for fits of a path.
         """
+        if self.penalty is not None:
+            raise ValueError(
+                "the model is a fit of a path of penalties, which are proved where they are fitted: run the path or "
+                "the cross-validation again"
+            )
         if self.bias_reduction is not None:
             raise ValueError(
                 "the model is bias-reduced, so its coefficients are not those of the greatest likelihood, which is "
@@ -245,12 +237,14 @@ def prepare(
     offset: str | None = None,
     strength: float = 0.0,
     drop_missing: bool = True,
+    apart: Collection[str] = (),
 ) -> Prepared:
-    """The problem that a formula poses on a table; arguments and errors as of `fit_table`."""
+    """The problem that a formula poses on a table; arguments and errors as of `fit_table`.  `apart`: more columns that
+    each row used must have a value in, and that `.` does not stand for."""
     formula = parse(formula) if isinstance(formula, str) else formula
     if formula.response is None:
         raise ValueError(f"the formula '{formula}' has no response; write y ~ ... with the column to be explained")
-    apart = [column for column in (weights, offset) if column is not None]
+    apart = [*(column for column in (weights, offset) if column is not None), *apart]
     complete, rows = complete_rows(table, apart)
     named = {*formula.response.columns, *formula.columns}
     seen = complete.only(name for name in complete.columns if name not in apart or name in named)
@@ -329,35 +323,6 @@ def offset_of(schema: Schema, table: Table, column: str | None) -> F64 | None:
         return own
     given = _numbers(table, column)
     return given if own is None else given + own
-
-
-def proof_of(certificate: Certificate, problem: Problem) -> Proof:
-    """A certificate with the names of columns and classes."""
-    separation, rank = certificate.separation, certificate.rank
-    sentences = [] if separation is None else [separation.sentence(problem)]
-    about_rank = rank.sentence(problem)
-    infinite = () if separation is None else separation.infinite
-    return Proof(
-        certificate.certified,
-        certificate.exists,
-        certificate.status,
-        certificate.gap,
-        certificate.relative_gap,
-        certificate.distance,
-        certificate.objective,
-        certificate.null_objective,
-        certificate.tol,
-        (*sentences, *([about_rank] if about_rank else [])),
-        tuple(
-            Infinite(
-                problem.column(i.column),
-                None if i.class_index is None else problem.class_name(i.class_index),
-                i.sign,
-            )
-            for i in infinite
-        ),
-        tuple(problem.column(alias.column) for alias in rank.aliased),
-    )
 
 
 def _numbers(table: Table, name: str) -> F64:

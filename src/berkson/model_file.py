@@ -17,7 +17,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from berkson.formula import Schema, parse, schema_from_dict, schema_to_dict
-from berkson.model import Infinite, Model, Proof, RowCount, classes_of
+from berkson.model import Model, Penalty, RowCount, classes_of
+from berkson.proof import Infinite, Proof
 
 VERSION = 1  # of the format
 LARGEST = 1 << 26  # bytes
@@ -51,6 +52,7 @@ def to_dict(model: Model) -> dict[str, Any]:
         "strength": float(model.strength),
         **({} if model.bias_reduction is None else {"bias_reduction": model.bias_reduction}),
         **({} if model.policy == "error" else {"policy": model.policy}),
+        **({} if model.penalty is None else {"penalty": _penalty_to_dict(model.penalty)}),
         "weights": model.weights,
         "offset": model.offset,
         "rows": {"read": model.rows.read, "used": model.rows.used, "missing": model.rows.missing},
@@ -65,6 +67,16 @@ def to_dict(model: Model) -> dict[str, Any]:
             "infinite": [{"column": i.column, "class": i.class_name, "sign": i.sign} for i in proof.infinite],
             "aliased": list(proof.aliased),
         },
+    }
+
+
+def _penalty_to_dict(penalty: Penalty) -> dict[str, Any]:
+    return {
+        "l1_ratio": float(penalty.l1_ratio),
+        "lambda": float(penalty.lambda_),
+        "standardize": penalty.standardize,
+        "scale": penalty.scale,
+        "chosen": penalty.chosen,
     }
 
 
@@ -175,13 +187,15 @@ def from_dict(data: Any) -> Model:
     weights, offset = read("weights", _name), read("offset", _name)
     reduction = read("bias_reduction", _reduction) if "bias_reduction" in data else None
     policy = read("policy", _policy) if "policy" in data else "error"
+    penalty = _penalty(read("penalty", _any)) if "penalty" in data else None
     rows, proof = _rows(read("rows", _any)), _proof(read("certificate", _any))
     for name in [*proof.aliased, *(i.column for i in proof.infinite if i.column != "(Intercept)")]:
         if name not in schema.names:
             raise ValueError(f"its certificate speaks of a column '{name[:_SHOWN]}' that it does not have")
     read("berkson_model", _any)
     read.end()
-    return Model(formula, schema, coef, intercept, strength, weights, offset, rows, proof, program, reduction, policy)
+    fitted = (formula, schema, coef, intercept, strength, weights, offset, rows, proof, program)
+    return Model(*fitted, reduction, policy, penalty)
 
 
 class _Fields:
@@ -294,6 +308,19 @@ def _coefficients(entries: list[Any], schema: Schema) -> tuple[Any, Any]:
     if not schema.intercept and intercept.any():
         raise ValueError("it has an intercept, and its schema none")
     return coef, intercept
+
+
+def _penalty(data: Any) -> Penalty:
+    read = _Fields(data, "'penalty'")
+    l1_ratio, lambda_ = read("l1_ratio", _number), read("lambda", _number)
+    if not 0.0 <= l1_ratio <= 1.0 or lambda_ < 0.0:
+        raise ValueError("its penalty is none: l1_ratio goes from 0 to 1, and lambda is not negative")
+    scale = read("scale", _text)
+    if scale not in ("mean", "sum"):
+        raise ValueError("'scale' of 'penalty' is neither mean nor sum")
+    penalty = Penalty(l1_ratio, lambda_, read("standardize", _flag), scale, read("chosen", _text))
+    read.end()
+    return penalty
 
 
 def _rows(data: Any) -> RowCount:

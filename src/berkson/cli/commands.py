@@ -134,8 +134,8 @@ def _predict(argv: Sequence[str]) -> int:
 
 def _check(argv: Sequence[str]) -> int:
     args = check_parser().read(argv)
-    from berkson.model import proof_of
     from berkson.model_file import load
+    from berkson.proof import proof_of
     from berkson.report.summary import check_report
 
     model = load(args.model)

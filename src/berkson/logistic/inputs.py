@@ -43,6 +43,7 @@ class Options:
     drop_missing: bool
     strength: float
     intercept: bool
+    apart: tuple[str, ...] = ()  # columns that `.` does not stand for, and that each row used has a value in
 
 
 def read_formula(formula: str | Formula, data: Any, options: Options) -> Prepared:
@@ -60,6 +61,7 @@ def read_formula(formula: str | Formula, data: Any, options: Options) -> Prepare
         offset=offset,
         strength=options.strength,
         drop_missing=options.drop_missing,
+        apart=options.apart,
     )
 
 
@@ -68,7 +70,7 @@ def index_of(values: Any) -> Any:
     return values.index if hasattr(values, "iloc") else None
 
 
-def _refuse_shuffled(values: Any, name: str, index: Any) -> None:
+def refuse_shuffled(values: Any, name: str, index: Any) -> None:
     """InputError where rows have labels that are not those of the table: in what order were they meant?"""
     own = index_of(values)
     if own is not None and index is not None and len(own) == len(index) and not own.equals(index):
@@ -82,7 +84,7 @@ def _column_of(given: Any, name: str, table: Table, index: Any) -> tuple[str | N
     """The name of a column of the table: the one given, or that of the values given, which is added."""
     if given is None or isinstance(given, str):
         return given, table
-    _refuse_shuffled(given, name, index)
+    refuse_shuffled(given, name, index)
     column = from_frame({name: given})[name]
     if len(column.values) != table.n_rows:
         raise InputError(
@@ -125,7 +127,7 @@ def read_arrays(y: Any, X: Any, options: Options) -> Arrays | Prepared:
         raise InputError(f"y has {max(lengths):,} rows, but X has {table.n_rows:,}: give one label a row")
     whole = table.with_columns({**columns, **table.columns})
     index = index_of(X)
-    _refuse_shuffled(y, "y", index)
+    refuse_shuffled(y, "y", index)
     weights, whole = _column_of(options.weights, WEIGHTS, whole, index)
     offset, whole = _column_of(options.offset, OFFSET, whole, index)
     given = replace(options, weights=weights, offset=offset)
@@ -355,7 +357,7 @@ def clusters_by(cluster: Any, prepared: Prepared, index: Any) -> tuple[Clusters,
         raise InputError(f"clusters can be crossed two ways, not {len(names)}; choose the two that matter most")
     if named and 0 < len(names) <= 2:
         return tuple(clusters_of(prepared.complete[name]) for name in names)
-    _refuse_shuffled(cluster, "cluster", index)
+    refuse_shuffled(cluster, "cluster", index)
     column = from_frame({"cluster": cluster}, ARRAYS)["cluster"]
     if len(column.values) != prepared.table.n_rows:
         raise InputError(

@@ -13,8 +13,9 @@ from berkson.inference.estimates import Estimates
 from berkson.inference.goodness import Goodness
 from berkson.inference.limiting import LimitingEstimates
 from berkson.inference.quantities import Quantities
-from berkson.model import Model, Proof, RowCount
+from berkson.model import Model, RowCount
 from berkson.problem import Problem
+from berkson.proof import Proof
 from berkson.report.coefficients import Coefficients
 from berkson.report.grids import grids
 from berkson.report.layout import Block, Paragraph, Style, probability, significant
@@ -53,9 +54,9 @@ def summary(found: Findings) -> list[Block]:
     model, problem = found.model, found.estimates.problem
     return [
         Paragraph(model.formula, "title"),
-        *_outcome(model, problem),
+        *outcome_text(model, problem),
         *_rows(found),
-        *(Paragraph(_sentence(note)) for note in model.schema.notes),
+        *(Paragraph(sentence(note)) for note in model.schema.notes),
         *grids(model, found.estimates, found.coefficients),
         *_inference(found),
         *_effects(found),
@@ -67,7 +68,7 @@ def summary(found: Findings) -> list[Block]:
 
 def check_report(model: Model, proof: Proof, rows: RowCount, source: str) -> list[Block]:
     """The report of a proof of saved coefficients on the table named `source`."""
-    blocks = [Paragraph(model.formula, "title"), Paragraph(_rows_text(rows, source)), *verdict(proof)]
+    blocks = [Paragraph(model.formula, "title"), Paragraph(rows_text(rows, source)), *verdict(proof)]
     saved = model.proof.objective
     return [
         *blocks,
@@ -78,13 +79,14 @@ def check_report(model: Model, proof: Proof, rows: RowCount, source: str) -> lis
 def verdict(proof: Proof) -> list[Block]:
     """What is proved, and what stands in the way."""
     style: Style = "good" if proof.certified else "bad"
-    said = [Paragraph(_sentence(sentence), "bad") for sentence in proof.verdicts]
+    said = [Paragraph(sentence(text), "bad") for text in proof.verdicts]
     if proof.exists is False and said:
         return list(said)
-    return [*said, Paragraph(_sentence(proof.status), style)]
+    return [*said, Paragraph(sentence(proof.status), style)]
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
@@ -98,7 +100,7 @@ def _effort(info: Info) -> str:
     return f"{passes} pass{plural} over the data, {info.seconds:.3f} s; {info.solver}, since {info.why}."
 
 
-def _outcome(model: Model, problem: Problem) -> Iterator[Block]:
+def outcome_text(model: Model, problem: Problem) -> Iterator[Block]:
     """What the probability is of, and how often that was seen."""
     outcome = model.schema.outcome
     assert outcome is not None
@@ -117,7 +119,7 @@ def _outcome(model: Model, problem: Problem) -> Iterator[Block]:
 
 def _rows(found: Findings) -> Iterator[Block]:
     model = found.model
-    yield Paragraph(_rows_text(model.rows, found.source))
+    yield Paragraph(rows_text(model.rows, found.source))
     if model.weights is not None:
         yield Paragraph(f"weights: {model.weights}, {MEANING[found.estimates.weight_kind]}")
     if model.offset is not None:
@@ -130,7 +132,8 @@ def _rows(found: Findings) -> Iterator[Block]:
         yield Paragraph(f"{ridge} on every coefficient but the intercept: they are shrunk towards 0")
 
 
-def _rows_text(rows: RowCount, source: str) -> str:
+def rows_text(rows: RowCount, source: str) -> str:
+    """How many rows were used, and why others were not."""
     if rows.read == rows.used:
         return f"{rows.read:,} rows of {source}, none dropped"
     causes = ", ".join(f"{name} in {count:,}" for name, count in rows.missing.items())
@@ -152,9 +155,9 @@ def _inference(found: Findings) -> Iterator[Block]:
         level = f"{100.0 * shown.level:.6g}%"
         test = "" if shown.test == "Wald" else f"z and p: {shown.test}; "
         yield Paragraph(f"standard errors: {kind}; {test}{level} intervals of odds ratios: {shown.interval}", "quiet")
-        yield from (Paragraph(_sentence(note)) for note in shown.covariance.notes)
+        yield from (Paragraph(sentence(note)) for note in shown.covariance.notes)
     elif found.refusal is not None and found.model.proof.status not in found.refusal:
-        yield Paragraph(_sentence(found.refusal), "plain" if found.model.strength > 0.0 else "bad")
+        yield Paragraph(sentence(found.refusal), "plain" if found.model.strength > 0.0 else "bad")
 
 
 def _effects(found: Findings) -> Iterator[Block]:
@@ -162,7 +165,7 @@ def _effects(found: Findings) -> Iterator[Block]:
     if found.effects == found.refusal:
         return
     if isinstance(found.effects, str):
-        yield Paragraph(_sentence(found.effects), "bad")
+        yield Paragraph(sentence(found.effects), "bad")
     elif found.effects is not None:
         from berkson.report.effects import effects_blocks
 
