@@ -92,6 +92,8 @@ MANY, CLOSE = 64, 0.2  # columns from which h is bounded by lengths first, and t
 FEW_ROWS, LEAST_ROWS = 300, 30  # of the sample that proves curvature in the constant where no Gram matrix is formed
 FEW_CELLS = 1 << 22  # of its rows
 ABSORBING = 0.1  # of the ridge, spent on that proof
+BENT = 0.5  # the change of a predictor up to which it counts on a row's curvature
+LEAST_BENT = 1e-300  # curvature whose inverse is a number
 
 
 def prove(
@@ -224,32 +226,58 @@ def range_factor(place: Coordinates) -> float:
 def _prove_by_few_rows(
     theta: F64, gradient: F64, penalty: Ridge, place: Coordinates, class_share: F64
 ) -> Generator[Question, Answer, Bound]:
-    """Where columns are too many for a Gram matrix: M = diag(0.9 ridge, c), with c the curvature that a few rows
-    prove in the one free direction (the constant) after the rest of the ridge has absorbed what it can:
+    """Where columns are too many for a Gram matrix: from the ridge, and what a few rows prove of the one direction
+    that has none, the constant.
 
-        c = min_v sum_i w_i (x_i'v + 1)^2 + 0.1 ridge |v|^2 = 1'(W^-1 + X (0.1 ridge)^-1 X')^-1 1.
+    A step d of the coefficients and e of the constant changes the predictor of row i by t_i = x_i'd + e, and its loss
+    by no less than its slope says and k_i psi(|t_i|), with k_i its curvature and psi(t) = e^-t + t - 1.  Let a = 0.1 of
+    the ridge absorb what it can:  F(e) = min_d a ridge / 2 |d|^2 + sum_i k_i psi(|t_i|).  With the conjugate
+    psi*(v) = (1 - v) log(1 - v) + v  and any |u_i| < k_i,
+
+        F(e) >= e sum u - u' X (a ridge)^-1 X' u / 2 - sum_i k_i psi*(|u_i| / k_i)  =  c e^2 / 2,
+
+    for u = e (1/k + X (a ridge)^-1 X')^-1 1, which maximises it to second order; c falls with |e|.  F is convex, so
+    where the slope g in the constant is less than F(e) / e at e = r, the objective lies above its value by no less than
+    - |gradient|^2 / (2 (1 - a) ridge) - g^2 / 2c, c taken at r: no row has to be short for that.
     """
     q = place.columns
-    ridge, free = penalty.strength[:q], penalty.strength[:q] == 0
-    if free.sum() > 1:
+    ridge = penalty.strength[:q]
+    free = ridge == 0.0
+    constant = place.kept is None or int(place.kept[-1]) == len(place.center)
+    if free[:-1].any() or (free[-1] and not constant):
         return NOTHING  # nothing is below the Hessian in those directions but a Gram matrix
+    each = gradient.reshape(place.contrasts, -1)
+    if not free[-1]:
+        squared = float((each * each / ridge).sum())
+        return Bound(0.5 * squared, math.sqrt(squared), 0.5 * squared, 0.0)
     sample = yield Draw(max(LEAST_ROWS, min(FEW_ROWS, FEW_CELLS // q)), class_share)
-    diagonal = (1.0 - ABSORBING) * ridge
-    inverse = np.divide(1.0, ridge, out=np.zeros(q), where=~free)
-    products, curvature = yield Likeness(theta, class_share, sample, inverse)
+    inverse = np.divide(1.0, ABSORBING * ridge, out=np.zeros(q), where=~free)
+    kernel, curvature = yield Likeness(theta, class_share, sample, inverse)
     if place.basis is not None:
         curvature = curvature * float(np.linalg.eigvalsh(null_class_hessian(place.between, class_share))[0])
-    bent = curvature > 0
-    kernel, curvature = products[np.ix_(bent, bent)] / ABSORBING, curvature[bent]
-    lengths = kernel.diagonal() * (ABSORBING / (1.0 - ABSORBING))
-    if free.any():
-        kernel.flat[:: len(kernel) + 1] += 1.0 / curvature
-        along = float(np.linalg.solve(kernel, np.ones(len(kernel))).sum())
-        if not along > 0.0:
-            return NOTHING
-        diagonal = np.where(free, along, diagonal)
-        lengths += 1.0 / along
-    each = gradient.reshape(place.contrasts, -1)
-    squared = float((each * each / diagonal).sum())
-    leverage = float(lengths.max(initial=0.0))
-    return bound(math.sqrt(squared), leverage * range_factor(place))
+    bent = curvature > LEAST_BENT
+    c, r = _along_constant(kernel[np.ix_(bent, bent)], curvature[bent])
+    r /= math.sqrt(range_factor(place))
+    across = float((each[:, :-1] ** 2 / ridge[:-1]).sum()) / (1.0 - ABSORBING)
+    slope = math.sqrt(float(each[:, -1] @ each[:, -1]))
+    if not slope < 0.5 * c * r:
+        return NOTHING
+    squared = across + slope * slope / c
+    near = 0.5 * across + slope * r < 0.5 * c * r * r  # then the minimiser's constant is no further than r
+    return Bound(0.5 * squared, 2.0 * math.sqrt(squared) if near else math.inf, 0.5 * squared, 2.0 * slope / (c * r))
+
+
+def _along_constant(kernel: F64, curvature: F64) -> tuple[float, float]:
+    """(c, r) such that F(e) >= c e^2 / 2 for |e| <= r, of one logit (see `_prove_by_few_rows`); (0, 0) where rounding
+    leaves none."""
+    kernel = kernel.copy()
+    kernel.flat[:: len(kernel) + 1] += 1.0 / curvature
+    try:
+        u = np.linalg.solve(kernel, np.ones(len(kernel)))
+    except np.linalg.LinAlgError:
+        return 0.0, 0.0
+    t = np.abs(u / curvature)  # by how much of e each row's predictor changes
+    r = BENT / float(t.max(initial=BENT))
+    conjugate = (1.0 - r * t) * np.log1p(-r * t) + r * t
+    c = float(u.sum() + (u * u / curvature).sum() - 2.0 * (curvature * conjugate).sum() / (r * r))
+    return (c, r) if c > 0.0 else (0.0, 0.0)

@@ -14,16 +14,18 @@ import numpy.typing as npt
 
 from berkson.blas import one_thread
 from berkson.certificate import Bound
+from berkson.design import Dense
+from berkson.design.row_space import RowSpace
 from berkson.penalty import Ridge, elastic_net
 from berkson.prepare import null_coef, prepare
 from berkson.problem import InputError, Problem, check, locate_non_finite
 from berkson.rank import Rank
 from berkson.recession import UndecidedError
 from berkson.rows.coordinates import Coordinates
-from berkson.rows.memory import InMemory, NonFiniteError
+from berkson.rows.memory import InMemory, NonFiniteError, threads_for
 from berkson.separation import Separation, find_separation
 from berkson.shortfall import PRECISION, shortfall
-from berkson.solvers.choose import choose
+from berkson.solvers.choose import ROW_SPACE, choose
 from berkson.solvers.newton import Solution
 from berkson.solvers.run import Work, run
 from berkson.solvers.solve import Task, judge, solve
@@ -33,6 +35,7 @@ F64 = npt.NDArray[np.float64]
 
 POLISH = 1e-24  # of the null objective: where exact Newton stops when its passes cost nothing
 DOUBTFUL = 15  # iterations without a proof of existence after which a programme for separation is worth its time
+WITHIN = 1e-2  # of tol, for the fit in the rows' directions: the proof on the columns takes the rest
 STANDARD_ERROR_GAP = 5e-13  # delta^2 / 2 at delta = 1e-6 standard errors: the aim of an unpenalised fit at tol = 1e-8
 
 
@@ -103,10 +106,12 @@ def fit(
     tol: float = 1e-8,
     max_iterations: int = 100,
     start: tuple[F64, F64] | None = None,
+    space: RowSpace | None = None,
 ) -> Fit:
     """Minimise the problem's objective to a certified relative suboptimality of `tol`.
 
     start : (coef, intercept) to begin from, in the shapes of `Fit`.
+    space : of the problem's rows, where it is known already (see `row_space`).
     Raises InputError in one sentence for data that have no fit.  Never warns: the certificate says what was reached.
     """
     began = time.perf_counter()
@@ -117,6 +122,8 @@ def fit(
         with one_thread(problem.unknowns):
             rows, rank = prepare(problem, work)
             task = _task(problem, rows, totals, null, tol, max_iterations, start)
+            if task.choice.solver == ROW_SPACE:
+                task = _in_row_space(problem, rows, task, start, space, work)
             stop, proof = run(solve(task), rows, work)
         verdict = _Verdict()
         if task.watch_separation and not proof.gap <= task.target:
@@ -168,6 +175,39 @@ def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -
     except NonFiniteError:
         raise locate_non_finite(problem) from None
     return _certificate(problem, task, stop, proof, verdict, rank, work)
+
+
+def row_space(rows: InMemory, work: Work) -> RowSpace:
+    """Of a dense table's rows where all columns count alike: it serves every ridge, weighting and labels of theirs."""
+    assert isinstance(rows.design, Dense)
+    X, center = rows.design.X, rows.coordinates.center
+    work.add((1.0, X.nbytes))
+    try:
+        return RowSpace.of(X, center, np.ones(X.shape[1]), threads_for(X.size * len(X)))
+    except FloatingPointError:
+        raise NonFiniteError from None
+
+
+def _in_row_space(
+    problem: Problem,
+    rows: InMemory,
+    task: Task,
+    start: tuple[F64, F64] | None,
+    space: RowSpace | None,
+    work: Work,
+) -> Task:
+    """The task from where the rows' own directions have the optimum: what is left is to prove it on the columns."""
+    space = row_space(rows, work) if space is None else space
+    if start is not None:
+        work.add((1.0, rows.design.nbytes))
+        start = space.gamma(start[0]), start[1] + start[0] @ space.center
+    within = replace(problem, X=space.rows, names=())
+    inner = fit(within, tol=WITHIN * task.tol, max_iterations=task.max_iterations, start=start)
+    work.add((1.0, rows.design.nbytes))
+    coef = np.vstack([space.coef(inner.coef).T, inner.intercept])
+    theta = rows.coordinates.contract(coef[:, 0] if problem.n_classes == 2 else coef)
+    spent = inner.info.iterations
+    return replace(task, theta=theta, warm=False, spent=spent, max_iterations=max(0, task.max_iterations - spent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +268,7 @@ def _task(
         penalised=problem.penalised,
         filled=filled(rows.design, place.center),
         stored=rows.design.filled,
+        ridge=problem.strength > 0.0 and not problem.lasso and isinstance(rows.design, Dense),
     )
     free = not problem.penalised
     target = tol * null

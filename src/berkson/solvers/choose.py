@@ -106,10 +106,11 @@ def choose(
     one_pass = max(itemsize * n * p / BANDWIDTH, 4 * n * p * outputs / RATE) + 2.5e-9 * n * outputs
     full = ITERATIONS * (one_pass + hessian / RATE + 3 * d**3 / RATE)
     products = PRODUCTS * one_pass
-    if (contrasts > 1 or n < p) and penalised and products < full and n < 4 * ROWS_PER_UNKNOWN * d:
+    if (contrasts > 1 or n <= p) and penalised and products < full and n < 4 * ROWS_PER_UNKNOWN * d:
         return Choice(
             CONJUGATE,
             f"predicted {products:.2g} s with Hessian products, against {full:.2g} s with Hessians",
+            matrix_free=ridge and n <= p,
         )
     m = max(n // SAMPLE_SHARE, ROWS_PER_UNKNOWN * d)
     if n < 4 * m:

@@ -13,7 +13,7 @@ from berkson.penalty import ElasticNet, Ridge
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import Evaluate, Evaluation
 from berkson.solvers import choose
-from berkson.solvers.choose import CONJUGATE, LARGEST_HESSIAN, NEWTON, Choice
+from berkson.solvers.choose import CONJUGATE, LARGEST_HESSIAN, NEWTON, ROW_SPACE, Choice
 from berkson.solvers.conjugate import conjugate
 from berkson.solvers.newton import Solution, newton
 from berkson.solvers.quasi import Preconditioner
@@ -54,7 +54,7 @@ class Task:
 
     def resumed(self, stop: Solution, max_iterations: int, aim: float, *, watch_separation: bool | None = None) -> Task:
         """The same task from where `stop` stood, without samples."""
-        by_products = self.choice.solver == CONJUGATE or self.place.size > LARGEST_HESSIAN
+        by_products = self.choice.solver in (CONJUGATE, ROW_SPACE) or self.place.size > LARGEST_HESSIAN
         solver = CONJUGATE if by_products else NEWTON
         return replace(
             self,
@@ -120,7 +120,7 @@ def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
     match task.choice.solver:
         case choose.NEWTON:
             stop = yield from newton(theta, penalty, target=aim, max_iterations=left, watch_separation=watch)
-        case choose.CONJUGATE:
+        case choose.CONJUGATE | choose.ROW_SPACE:
             if place.contrasts > 1 and place.columns <= DENSE_UP_TO and not task.choice.matrix_free:
                 preconditioner: Preconditioner = yield from null_preconditioner(penalty, place, task.class_share, None)
             else:
