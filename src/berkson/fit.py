@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from berkson.blas import one_thread
 from berkson.certificate import Bound
-from berkson.design import Dense
+from berkson.design import Dense, Mixed
 from berkson.design.row_space import RowSpace
 from berkson.penalty import Ridge, elastic_net
 from berkson.prepare import null_coef, prepare
@@ -25,7 +25,8 @@ from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import InMemory, NonFiniteError, threads_for
 from berkson.separation import Separation, find_separation
 from berkson.shortfall import PRECISION, shortfall
-from berkson.solvers.choose import ROW_SPACE, choose
+from berkson.solvers.choose import ROW_SPACE, Choice, choose
+from berkson.solvers.choose_factors import choose_factors
 from berkson.solvers.newton import Solution
 from berkson.solvers.run import Work, run
 from berkson.solvers.solve import Task, judge, solve
@@ -260,16 +261,7 @@ def _task(
     share = totals / totals.sum()
     cold = place.contract(null_coef(problem, p, share)) if problem.intercept else np.zeros(place.size)
     theta = cold if start is None else place.from_original(*start)
-    choice = choose(
-        n,
-        place.columns,
-        place.contrasts,
-        rows.design.itemsize,
-        penalised=problem.penalised,
-        filled=filled(rows.design, place.center),
-        stored=rows.design.filled,
-        ridge=problem.strength > 0.0 and not problem.lasso and isinstance(rows.design, Dense),
-    )
+    choice = _choice(problem, rows)
     free = not problem.penalised
     target = tol * null
     if free:
@@ -293,6 +285,24 @@ def _task(
         cold,
         null if problem.offset is None else None,
         0.0 if problem.offset is None else float(np.abs(problem.offset).max()),
+    )
+
+
+def _choice(problem: Problem, rows: InMemory) -> Choice:
+    design, place, penalised = rows.design, rows.coordinates, problem.penalised
+    ridge, n = problem.strength > 0.0 and not problem.lasso, len(problem.y)
+    if isinstance(design, Mixed):
+        cells, largest = design.row_cells, design.outer_columns(coupled=True)
+        return choose_factors(n, place.columns, place.contrasts, cells, largest, ridge=ridge, penalised=penalised)
+    return choose(
+        n,
+        place.columns,
+        place.contrasts,
+        design.itemsize,
+        penalised=penalised,
+        filled=filled(design, place.center),
+        stored=design.filled,
+        ridge=ridge and isinstance(design, Dense),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.certificate import DENSE_UP_TO
-from berkson.design import Dense, Sparse, design_of
+from berkson.design import Dense, design_of
 from berkson.problem import InputError, Problem
 from berkson.rank import Rank, examine, full_rank
 from berkson.rows.coordinates import Coordinates
@@ -62,7 +62,7 @@ def prepare(problem: Problem, work: Work) -> tuple[InMemory, Rank]:
             f"{n:,} rows cannot tell {p:,} columns apart, so without a penalty no coefficient has an estimate: "
             f"set {problem.wording.penalty}, or choose fewer columns"
         )
-    if not problem.penalised and p > DENSE_UP_TO and isinstance(problem.X, Sparse):
+    if not problem.penalised and p > DENSE_UP_TO and not isinstance(problem.X, np.ndarray):
         raise InputError(
             f"without a penalty, which of {p:,} columns have an estimate takes a dense {p:,} x {p:,} matrix to tell, "
             f"more than fits here: set {problem.wording.penalty}, or choose at most {DENSE_UP_TO:,} columns"

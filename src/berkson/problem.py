@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berkson.design import Sparse
+from berkson.design import Table
 from berkson.loss import Logistic, Loss, Multinomial
 
 Array = npt.NDArray[Any]
@@ -47,7 +47,7 @@ class Wording:
 class Problem:
     """A logistic regression.
 
-    X        (n, p) array of numbers or booleans in any layout, or a sparse table; never copied.
+    X        (n, p) array of numbers or booleans in any layout, or a sparse or mixed table; never copied.
     y        (n,) uint8 or int32 class codes 0..K-1; or float64: P(y = 1) in [0, 1] for two classes (soft labels, and
              counts as successes / trials with `weight` = trials), (n, K) rows that sum to 1 for K.
     n_classes  K >= 2.
@@ -58,7 +58,7 @@ class Problem:
     names    of the columns, for messages; classes and the wording of options, likewise.
     """
 
-    X: Array | Sparse
+    X: Table
     y: Array
     n_classes: int = 2
     weight: F64 | None = None
@@ -236,12 +236,10 @@ def locate_non_finite(problem: Problem) -> InputError:
     return InputError("the linear predictor overflows: rescale the columns, the offset or the coefficients given")
 
 
-def _first_cell(
-    X: Array | Sparse, wrong: Callable[[F64], npt.NDArray[np.bool_]]
-) -> tuple[int, int, float, int, int] | None:
+def _first_cell(X: Table, wrong: Callable[[F64], npt.NDArray[np.bool_]]) -> tuple[int, int, float, int, int] | None:
     """(row, column, value) of the first cell that is wrong, by rows, and the number of such values of its column in so
     many first rows."""
-    for rows, columns, values in X.stored() if isinstance(X, Sparse) else _cells(X):
+    for rows, columns, values in _cells(X) if isinstance(X, np.ndarray) else X.stored():
         bad = wrong(values)
         if bad.any():
             at = np.lexsort((columns[bad], rows[bad]))[0]

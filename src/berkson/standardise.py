@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from berkson.design import Design, Sparse
+from berkson.design import Dense, Design, Mixed, Sparse
 from berkson.rows.memory import threads_for
 
 F64 = npt.NDArray[np.float64]
@@ -26,6 +26,8 @@ def location(
     rows share their median (a rare level's 0), it is the centre, since what does not deviate need not be computed with;
     no median is further from the mean than the spread, so conditions hardly suffer.
     """
+    if isinstance(design, Mixed):
+        return _beside_factors(design, weight, intercept=intercept, few=few)
     seen = None if weight is None else weight[::every]
     if every > 1 and seen is not None and not seen.any():
         every, seen = 1, weight
@@ -50,8 +52,23 @@ def location(
     return center, spread, ~(high > low)
 
 
+def _beside_factors(
+    design: Mixed, weight: F64 | None, *, intercept: bool, few: int
+) -> tuple[F64, F64, npt.NDArray[np.bool_]]:
+    """`location` of numbers as of any others; indicators stay where they are, so that those of one factor have nothing
+    in common, and their squared spread is their share."""
+    _, mean, _, low, high = _moments(design, weight)
+    center, spread, constant = np.zeros(len(mean)), mean, ~(high > low)
+    of, numeric = design.slots.place[design.numeric], design.numeric
+    numbers = location(Dense(design.blocks.numbers), weight, intercept=intercept, few=few)
+    center[numeric], spread[numeric], constant[numeric] = (each[of] for each in numbers)
+    return center, spread, constant
+
+
 def filled(design: Design, center: F64, few: int = FEW_ROWS) -> float:
     """The share of cells (the constant's too) off their centre in about `few` rows: those that Hessians do not skip."""
+    if isinstance(design, Mixed):
+        return design.filled
     if isinstance(design, Sparse):
         return (design.size + len(design)) / (len(design) * (len(center) + 1))
     if not SKIP_FROM <= len(center) <= SKIP_TO:

@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berkson.design.coded import Coded
 from berkson.design.dense import Dense
+from berkson.design.mixed import Mixed
 from berkson.design.sparse import Sparse
 
-__all__ = ["Dense", "Design", "Sparse", "design_of"]
+__all__ = ["Coded", "Dense", "Design", "Mixed", "Sparse", "Table", "design_of"]
 
-Design = Dense | Sparse
+Design = Dense | Sparse | Mixed
+Table = npt.NDArray[Any] | Sparse | Mixed
 
 
-def design_of(X: npt.NDArray[Any] | Sparse) -> Design:
+def design_of(X: Table) -> Design:
     """The operator of a table: an array becomes one, any other table is one."""
     return Dense(X) if isinstance(X, np.ndarray) else X

@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson import kernels
-from berkson.design import Design
+from berkson.design import Design, Mixed
+from berkson.design.arrow import Arrow
 from berkson.kernels.reference import logistic_curvature_weight, softmax
 from berkson.loss import Logistic, Loss, Part
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import (
     Answer,
+    ArrowHessian,
     Curvature,
     Draw,
     Evaluate,
@@ -93,6 +95,8 @@ class InMemory:
         match question:
             case Evaluate():
                 return self._evaluate(question)
+            case ArrowHessian():
+                return self._arrow(question)
             case Curvature(theta, direction, sample):
                 place = self.coordinates
                 product = self.loss.curvature(self.part(sample), place.expand(theta), place.expand(direction))
@@ -150,6 +154,23 @@ class InMemory:
             None if gradient is None else place.gradient(gradient),
             None if hessian is None else place.hessian(hessian),
         )
+
+    def _arrow(self, question: ArrowHessian) -> tuple[Evaluation, Arrow]:
+        part, place = self.part(question.sample), self.coordinates
+        assert isinstance(part.design, Mixed)
+        value, margin, gradient, hessian = part.design.logistic_arrow(
+            part.rows,
+            part.center,
+            place.expand(question.theta),
+            part.y,
+            part.weight,
+            part.offset,
+            part.threads,
+            coupled=question.coupled,
+        )
+        if not math.isfinite(float(gradient.sum())):
+            raise NonFiniteError
+        return Evaluation(value, margin, place.gradient(gradient), None), hessian.within(place.kept).scaled(place.scale)
 
     def _evaluate_many(self, thetas: Sequence[F64]) -> list[Evaluation]:
         place, part = self.coordinates, self.part()

@@ -49,6 +49,17 @@ class Evaluate:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrowHessian:
+    """The loss at theta, its gradient, and its Hessian as an arrow, of two classes and factors among the columns:
+    `coupled` with the largest factor outside, else without what couples large factors to other columns.
+    Answer: (Evaluation, design.arrow.Arrow)."""
+
+    theta: F64
+    coupled: bool
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Curvature:
     """The loss's Hessian at theta, times `direction`.  Answer: array."""
 
@@ -121,7 +132,17 @@ class Likeness:
 
 
 Question = (
-    Draw | Evaluate | Curvature | NullGram | LowerGram | LargestLeverage | Extent | Within | LeastChange | Likeness
+    Draw
+    | Evaluate
+    | ArrowHessian
+    | Curvature
+    | NullGram
+    | LowerGram
+    | LargestLeverage
+    | Extent
+    | Within
+    | LeastChange
+    | Likeness
 )
 Answer = Any
 

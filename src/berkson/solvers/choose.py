@@ -24,6 +24,7 @@ SPARSE_PRODUCTS, SCATTERED, CALL = 40, 1.3e-9, 3e-5  # of sparse tables: such pr
 NEWTON, CONJUGATE = "newton", "conjugate gradient"
 SAMPLED, SAMPLED_QUASI = "sampled newton", "sampled quasi-newton"
 ROW_SPACE = "row space"
+ELIMINATION = "newton by elimination"
 EIGEN, READINGS = 15, 4  # n^3 of an eigen-decomposition; readings of X for the kernel, the answer and its proof
 MOST_ROWS = 4000  # of a kernel that is decomposed: 128 MB, and ten seconds
 LARGEST_HESSIAN = 4000  # unknowns: 128 MB, and a factorisation of a second
@@ -45,6 +46,7 @@ class Choice:
     matrix_free: bool = False  # no Gram matrix is formed, neither to precondition nor to prove
     exact_hessians: int = 0  # of all rows, from the sample's optimum on: each is worth the passes that it saves
     few_hessians: bool = False  # of samples too: gradients are so much cheaper
+    factors: bool = False  # conjugate gradients are preconditioned by blocks of factors
 
 
 def choose(

@@ -13,8 +13,9 @@ from berkson.penalty import ElasticNet, Ridge
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import Evaluate, Evaluation
 from berkson.solvers import choose
-from berkson.solvers.choose import CONJUGATE, LARGEST_HESSIAN, NEWTON, ROW_SPACE, Choice
+from berkson.solvers.choose import CONJUGATE, ELIMINATION, LARGEST_HESSIAN, NEWTON, ROW_SPACE, Choice
 from berkson.solvers.conjugate import conjugate
+from berkson.solvers.elimination import block_diagonal, eliminating
 from berkson.solvers.newton import Solution, newton
 from berkson.solvers.quasi import Preconditioner
 from berkson.solvers.regularised import Course, cheap, from_cold
@@ -56,6 +57,7 @@ class Task:
         """The same task from where `stop` stood, without samples."""
         by_products = self.choice.solver in (CONJUGATE, ROW_SPACE) or self.place.size > LARGEST_HESSIAN
         solver = CONJUGATE if by_products else NEWTON
+        solver = ELIMINATION if self.choice.solver == ELIMINATION else solver
         return replace(
             self,
             theta=stop.theta,
@@ -123,10 +125,17 @@ def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
         case choose.CONJUGATE | choose.ROW_SPACE:
             if place.contrasts > 1 and place.columns <= DENSE_UP_TO and not task.choice.matrix_free:
                 preconditioner: Preconditioner = yield from null_preconditioner(penalty, place, task.class_share, None)
+            elif task.choice.factors:
+                preconditioner = yield from block_diagonal(theta, penalty)
             else:
                 preconditioner = Diagonal(task.typical_curvature)
             stop = yield from conjugate(
                 theta, penalty, preconditioner, target=aim, max_iterations=left, watch_separation=watch
+            )
+        case choose.ELIMINATION:
+            size, share = task.choice.sample if theta is task.cold else 0, task.class_share
+            stop = yield from eliminating(
+                theta, penalty, target=aim, max_iterations=left, class_share=share, sample_size=size
             )
         case _:
             stop, proof = yield from sampled(

@@ -1,0 +1,100 @@
+"""Newton's method under a ridge where a factor has many levels: their coefficients are eliminated from each step.
+
+Between the levels of one factor the Hessian is diagonal (`design.arrow`), so that a step costs as much as one for the
+other columns alone, and a matrix of all columns is never formed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.design.arrow import Arrow
+from berkson.penalty import Ridge
+from berkson.rows.questions import ArrowHessian, Draw, Evaluation, Sample
+from berkson.solvers.newton import ARMIJO, ROUNDING, TRIES, Solution
+from berkson.solvers.run import Solver
+
+F64 = npt.NDArray[np.float64]
+
+SHORTEST = 1e-10  # part of a step that is tried before it is given up
+SAMPLE_STEPS = 15  # Newton steps on a sample, which is only to begin from
+
+
+def eliminating(
+    theta: F64,
+    penalty: Ridge,
+    *,
+    target: float,
+    max_iterations: int,
+    class_share: F64,
+    sample_size: int = 0,
+) -> Solver[Solution]:
+    """Minimise to an estimated gap (decrement^2 / 2) of `target`, or to what rounding allows; a sample of rows, where
+    one is worth it, is fitted first."""
+    if sample_size:
+        sample: Sample = yield Draw(sample_size, class_share)
+        noise = 0.1 * len(theta)  # of a typical row's loss: a tenth of what the sample's optimum is off by
+        near = yield from _newton(theta, penalty, noise, SAMPLE_STEPS, sample)
+        theta = near.theta if near.reason == "target" else theta
+    return (yield from _newton(theta, penalty, target, max_iterations, None))
+
+
+def block_diagonal(theta: F64, penalty: Ridge) -> Solver[Arrow]:
+    """The Hessian without what couples large factors to other columns: what conjugate gradients are preconditioned
+    by."""
+    _, hessian = yield from _look(theta, penalty, None, coupled=False)
+    return hessian
+
+
+def _newton(theta: F64, penalty: Ridge, target: float, max_iterations: int, sample: Sample | None) -> Solver[Solution]:
+    at, hessian = yield from _look(theta, penalty, sample)
+    before = math.inf
+    for iteration in range(max_iterations + 1):
+        assert at.gradient is not None
+        step, decrease = _step(hessian, at.gradient)
+        if decrease <= 2.0 * target:
+            return Solution(theta, at, iteration, "target")
+        if decrease == math.inf:
+            return Solution(theta, at, iteration, "stalled")
+        if iteration == max_iterations:
+            break
+        length = 1.0
+        while True:
+            trial = theta + length * step
+            there, bent = yield from _look(trial, penalty, sample)
+            if there.value <= at.value - ARMIJO * length * decrease + ROUNDING * abs(at.value):
+                break
+            length *= 0.5
+            if length < SHORTEST:
+                return Solution(theta, at, iteration, "stalled")
+        if decrease < 1e-20 * abs(at.value) and decrease > 0.25 * before:
+            return Solution(trial, there, iteration + 1, "stalled")
+        theta, at, hessian, before = trial, there, bent, decrease if length == 1.0 else math.inf
+    return Solution(theta, at, max_iterations, "limit")
+
+
+def _look(
+    theta: F64, penalty: Ridge, sample: Sample | None, *, coupled: bool = True
+) -> Solver[tuple[Evaluation, Arrow]]:
+    """The objective and its Hessian."""
+    at, hessian = yield ArrowHessian(theta, coupled, sample)
+    return penalty.add(theta, at), hessian.lifted(penalty.strength)
+
+
+def _step(hessian: Arrow, gradient: F64) -> tuple[F64, float]:
+    """(step, -gradient'step) of H step = -gradient; where H is singular to working precision it gets just enough of a
+    ridge for a direction of descent."""
+    ridge = 0.0
+    for _ in range(TRIES):
+        try:
+            step = -(hessian.lifted(ridge * hessian.diagonal()) if ridge else hessian).solve(gradient)
+            decrease = -float(gradient @ step)
+            if 0.0 <= decrease < math.inf:
+                return step, decrease
+        except np.linalg.LinAlgError:
+            pass
+        ridge = 1e-14 if ridge == 0.0 else 100.0 * ridge
+    return np.zeros_like(gradient), math.inf
