@@ -97,16 +97,15 @@ def bound_by_size(theta: F64, gradient: F64, penalty: ElasticNet, objective: flo
     weight W whose constant lies d below the largest costs W (d - B), which is at most P(theta).
     """
     slack, excess = penalty.split(theta, gradient, 0.0)
-    held = np.isfinite(penalty.threshold) & (penalty.threshold > 0.0)
     equations = 1 if len(extents.class_weight) == 2 else len(extents.class_weight)
-    free = (penalty.threshold == 0.0).reshape(equations, -1)
+    held = penalty.held
+    free = ~held.reshape(equations, -1)
     if free[:, :-1].any() or (free[:, -1].any() and not extents.constant) or not held.any():
         return NOTHING
-    gap = slack + float(excess[held] @ theta[held])
-    gap += float((np.abs(excess[held]) / penalty.threshold[held]).max()) * objective
+    gap = slack + float(excess[held] @ theta[held]) + penalty.dual_norm(excess) * objective
     if free[:, -1].any():
         ends = 1 if equations == 1 else 2  # predictors that differ
-        reach = extents.longest * objective / float(penalty.threshold[held].min()) + ends * extents.offset
+        reach = extents.longest * penalty.reach(objective) + ends * extents.offset
         below = reach + objective / extents.class_weight
         constant, pull = theta.reshape(equations, -1)[:, -1], excess.reshape(equations, -1)[:, -1]
         if equations == 1:

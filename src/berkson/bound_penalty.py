@@ -27,9 +27,9 @@ class Bounded(ElasticNet):
         return super().is_zero and not (np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
 
     @property
-    def free(self) -> npt.NDArray[np.bool_]:
-        """Coordinates that neither kinks nor two bounds hold."""
-        return np.asarray((self.threshold == 0.0) & ~(np.isfinite(self.lower) & np.isfinite(self.upper)))
+    def held(self) -> npt.NDArray[np.bool_]:
+        """Coordinates whose size at the minimiser kinks or two bounds limit."""
+        return super().held | (np.isfinite(self.lower) & np.isfinite(self.upper))
 
     def split(self, theta: F64, gradient: F64, curvature: F64 | float) -> tuple[float, F64]:
         """(slack, excess) as of an elastic net.  A bound balances any slope that presses against it: h < -threshold has
@@ -55,7 +55,6 @@ class Bounded(ElasticNet):
 
     def reach(self, value: float) -> float:
         """How long the held part of theta is at most where the kinked part is no more than `value`."""
-        kinked = np.isfinite(self.threshold) & (self.threshold > 0.0)
-        by_kinks = value / float(self.threshold[kinked].min()) if kinked.any() else 0.0
-        boxed = (self.threshold == 0.0) & ~self.free
-        return by_kinks + float(np.linalg.norm(np.maximum(-self.lower, self.upper)[boxed]))
+        kinks = np.where(self.smooth, np.inf, self.threshold)
+        by_bounds = np.maximum(-self.lower, self.upper)[self.held & self.smooth]
+        return value / float(kinks.min(initial=np.inf)) + float(np.linalg.norm(by_bounds))

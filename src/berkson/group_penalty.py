@@ -32,9 +32,9 @@ class SparseGroup(ElasticNet):
         return super().is_zero and not self.radius.any()
 
     @property
-    def free(self) -> npt.NDArray[np.bool_]:
-        """Coordinates that no kink holds."""
-        return np.asarray((self.threshold == 0.0) & (self.radius[self.group] == 0.0))
+    def smooth(self) -> npt.NDArray[np.bool_]:
+        """Coordinates without a kink."""
+        return np.asarray(super().smooth & (self.radius[self.group] == 0.0))
 
     def norms(self, z: F64) -> F64:
         """The length of each group."""
@@ -79,7 +79,7 @@ class SparseGroup(ElasticNet):
     def dual_norm(self, gradient: F64) -> float:
         """The least N with  gradient'u <= N kinked(u)  for all u in the coordinates that kinks hold: of each group the
         root of  |S(gradient, N threshold)| = N radius,  S the soft threshold, by Newton's method, which is monotone."""
-        held = ~self.free & np.isfinite(self.threshold)
+        held = self.held & np.isfinite(self.threshold)
         size = np.where(held, np.abs(gradient), 0.0) / self.unit
         most = np.where(held, self.threshold, 0.0) / self.unit
         root, count = np.zeros(len(self.radius)), len(self.radius)
@@ -96,6 +96,6 @@ class SparseGroup(ElasticNet):
 
     def reach(self, value: float) -> float:
         """How long the held part of theta is at most where the kinked part is no more than `value`."""
-        held = ~self.free & np.isfinite(self.threshold)
+        held = self.held & np.isfinite(self.threshold)
         least = self.radius[self.group] * self.unit + self.threshold
         return value / float(least[held].min()) if held.any() else 0.0

@@ -74,6 +74,25 @@ class ElasticNet(Ridge):
         away = theta != 0.0  # at an infinite threshold it is 0, and so is its penalty
         return float(self.threshold[away] @ np.abs(theta[away]))
 
+    @property
+    def smooth(self) -> npt.NDArray[np.bool_]:
+        """Coordinates without a kink."""
+        return np.asarray(self.threshold == 0.0)
+
+    @property
+    def held(self) -> npt.NDArray[np.bool_]:
+        """Coordinates whose size at the minimiser the penalty limits."""
+        return ~self.smooth
+
+    def dual_norm(self, gradient: F64) -> float:
+        """The least N with  gradient'u <= N kinked(u)  for all u in the coordinates with finite kinks."""
+        kinks = np.isfinite(self.threshold) & (self.threshold > 0.0)
+        return float((np.abs(gradient[kinks]) / self.threshold[kinks]).max(initial=0.0))
+
+    def reach(self, value: float) -> float:
+        """How long the held part of theta is at most where the kinked part is no more than `value`."""
+        return value / float(self.threshold[self.held].min(initial=np.inf))
+
     def split(self, theta: F64, gradient: F64, curvature: F64 | float) -> tuple[float, F64]:
         """(slack, excess) of the smooth part's gradient g: with h = g - excess anything in [-threshold, threshold],
 

@@ -76,7 +76,8 @@ class CrossValidation:
 
     def coef(self, fold: int) -> tuple[F64, F64]:
         """Coefficients (L, 1 or K, p) and intercepts (L, 1 or K) without this fold."""
-        return originals(self.thetas[fold], self.path.start.rows.coordinates)
+        coef, intercept = originals(self.thetas[fold], self.path.start.rows.coordinates)
+        return self.path.start.regularizer.exact(coef), intercept
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -126,9 +127,14 @@ def cross_validate(
     complete: bool = False,
     tol: float = 1e-6,
     max_iterations: int = 100,
+    column_groups: npt.ArrayLike | None = None,
+    share: float = 0.0,
+    lower: npt.ArrayLike | None = None,
+    upper: npt.ArrayLike | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> CrossValidation:
-    """Fit a path to all rows, and at the same penalties without each fold; see `path` for the options of a path.
+    """Fit a path to all rows, and at the same penalties without each fold; see `path` for the options of
+    a path, whose `groups` of columns are `column_groups` here.
 
     folds    how many, drawn with equal shares of the classes, or with `groups` (n,) such that rows of the same code
              stay together; or the fold of each row (n,), any codes; or `Folds` (see `folds_from`)
@@ -140,7 +146,22 @@ def cross_validate(
     columns are standardised by its own rows.  Raises InputError in one sentence, also where the rows without a fold
     lack a class.
     """
-    options = Options(l1_ratio, lambdas, count, smallest, factors, standardize, scale, complete, tol, max_iterations)
+    options = Options(
+        l1_ratio,
+        lambdas,
+        count,
+        smallest,
+        factors,
+        standardize,
+        scale,
+        complete,
+        tol,
+        max_iterations,
+        column_groups,
+        share,
+        lower,
+        upper,
+    )
     began, work = time.perf_counter(), Work()
     try:
         with one_thread(problem.unknowns):

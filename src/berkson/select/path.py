@@ -101,6 +101,10 @@ def path(
     complete: bool = False,
     tol: float = 1e-6,
     max_iterations: int = 100,
+    groups: npt.ArrayLike | None = None,
+    share: float = 0.0,
+    lower: npt.ArrayLike | None = None,
+    upper: npt.ArrayLike | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Path:
     """Fit a sequence of penalties, from the largest to the smallest.
@@ -118,11 +122,37 @@ def path(
     complete     go on to the smallest of the automatic lambdas; else, as glmnet, stop where 99.9 % of the deviance is
                  explained or a step explains less than 1e-5 of it more
     tol          the gap to prove of each fit, relative to the null objective
+    groups       (p,) a code or a name for each column: columns of a group are zero together.  In place of the lasso,
+                 with z the coefficients in their units and size_g the columns of group g,
+
+                     share sum_j factor_j |z_j| + (1 - share) sum_g factor_g sqrt(size_g) |z_g|_2
+
+                 so that groups of one column, or share=1, are the lasso; all columns of a group have one factor.  For
+                 K classes |z_g| is over all of them (share 0 only), so that groups of one column each take all classes
+                 of a feature together, as glmnet's grouped multinomial does
+    share        of the penalty, to each column's own: the sparse-group lasso
+    lower, upper bounds of the coefficients, one number or (p,), that contain 0 (lower=0: none is negative); lambdas may
+                 be [0], which is no penalty but them.  For two classes, and not together with groups
     progress     told, after each penalty, the part of them that is done
 
     Raises InputError in one sentence.  Never warns: `gap` and `status` say what is proved.
     """
-    options = Options(l1_ratio, lambdas, count, smallest, factors, standardize, scale, complete, tol, max_iterations)
+    options = Options(
+        l1_ratio,
+        lambdas,
+        count,
+        smallest,
+        factors,
+        standardize,
+        scale,
+        complete,
+        tol,
+        max_iterations,
+        groups,
+        share,
+        lower,
+        upper,
+    )
     began, work = time.perf_counter(), Work()
     try:
         with one_thread(problem.unknowns):
@@ -146,7 +176,7 @@ def enough(start: Start, points: Sequence[Point]) -> str:
     before, ratio = (start.deviance_ratio(point.loss) for point in points[-2:])
     if ratio > ENOUGH:
         return f"{100 * ratio:.2f} % of the deviance is explained"
-    if ratio - before < LITTLE:
+    if ratio - before < LITTLE and not start.regularizer.waits:
         return f"the last penalty explains only {ratio - before:.1g} of the deviance more"
     return ""
 
@@ -155,6 +185,7 @@ def path_of(start: Start, points: Sequence[Point], ended: str, work: Work, secon
     """The points as a path."""
     thetas = np.array([point.theta for point in points])
     coef, intercept = originals(thetas, start.rows.coordinates)
+    coef = start.regularizer.exact(coef)
     lambdas = start.lambdas[: len(points)]
     whole = "these are the lambdas given" if start.given else "the smallest lambda is reached"
     return Path(

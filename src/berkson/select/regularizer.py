@@ -32,6 +32,15 @@ class Regularizer:
     factor: F64
     unit: F64
 
+    @property
+    def waits(self) -> bool:
+        """Whether nothing may happen on a path for a while, below the largest penalty."""
+        return False
+
+    def exact(self, coef: F64) -> F64:
+        """Coefficients (..., p) without what the way from a solver's coordinates rounded."""
+        return coef
+
     def penalty(self, amount: float, place: Coordinates) -> ElasticNet:
         """`amount`, which is lambda times the total weight, in theta: the constants are free."""
         per_theta = self._unit(place) / place.scale

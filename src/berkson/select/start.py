@@ -15,6 +15,7 @@ from berkson.problem import InputError, Problem, check
 from berkson.rows.memory import InMemory
 from berkson.select.measures import least_loss
 from berkson.select.regularizer import Regularizer, factors_of
+from berkson.select.structured import structured
 from berkson.solvers.proximal import Model, loss_model, proximal_newton
 from berkson.solvers.regularised import Course, Point, advance, cheap, witness
 from berkson.solvers.run import Work, run
@@ -40,6 +41,10 @@ class Options:
     complete: bool = False
     tol: float = 1e-6
     max_iterations: int = 100
+    groups: npt.ArrayLike | None = None
+    share: float = 0.0
+    lower: npt.ArrayLike | None = None
+    upper: npt.ArrayLike | None = None
 
     def check(self) -> None:
         """Refuse what makes no path, in one sentence."""
@@ -94,7 +99,8 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
     if problem.penalised:
         raise InputError("a path sets the penalty itself: give a problem without strength and lasso")
     totals = check(problem)
-    rows, p = standardised(problem, symmetric=options.l1_ratio > 0.0), problem.X.shape[1]
+    by_class = options.l1_ratio > 0.0 and options.groups is None
+    rows, p = standardised(problem, symmetric=by_class), problem.X.shape[1]
     place, null = rows.coordinates, problem.null_objective(totals)
     offset = 0.0 if problem.offset is None else float(np.abs(problem.offset).max())
     target = options.tol * null
@@ -103,7 +109,14 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
     course = Course(place, totals, n, offset, target, 0.5 * target, options.max_iterations, exact)
     factor = factors_of(options.factors, p)
     unit = units(rows, standardize=options.standardize, intercept=problem.intercept)
-    regularizer = Regularizer(options.l1_ratio, factor, unit)
+    regularizer = structured(
+        Regularizer(options.l1_ratio, factor, unit),
+        options.groups,
+        options.share,
+        options.lower,
+        options.upper,
+        problem.n_classes,
+    )
     cold = place.contract(null_coef(problem, p, course.share)) if problem.intercept else np.zeros(place.size)
     model = run(loss_model(cold), rows, work)
     constant = _null(model, regularizer.without(place, columns=True), rows, work)

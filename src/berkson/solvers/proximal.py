@@ -13,9 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.anchor import Anchor
+from berkson.bound_penalty import Bounded
+from berkson.group_penalty import SparseGroup
 from berkson.inverse import inverse_factor
 from berkson.penalty import ElasticNet
 from berkson.rows.questions import Evaluate, Evaluation, Sample
+from berkson.solvers.blocks import block_minimum
+from berkson.solvers.bounded import bounded_minimum
 from berkson.solvers.newton import ARMIJO, ROUNDING
 from berkson.solvers.quadratic import quadratic_minimum
 from berkson.solvers.run import Solver
@@ -63,10 +67,9 @@ class Model:
         if factor is not None:
             scaled = factor @ excess
             return slack + 0.5 * float(scaled @ scaled)
-        held = np.isfinite(penalty.threshold) & (penalty.threshold > 0.0)
-        most = float((np.abs(excess[held]) / penalty.threshold[held]).max(initial=0.0))
-        free = excess[~held] ** 2 / np.maximum(self.hessian.diagonal()[~held], TINY)
-        return slack + most * self.value(penalty) + float(free.sum())
+        smooth = penalty.smooth
+        free = excess[smooth] ** 2 / np.maximum(self.hessian.diagonal()[smooth], TINY)
+        return slack + penalty.dual_norm(excess) * self.value(penalty) + float(free.sum())
 
     def corrected(self, theta: F64, at: Evaluation) -> Model:
         """Moved to theta; where no Hessian came with it, the old one made to map the step to the change of gradient."""
@@ -142,6 +145,12 @@ def minimum_of_model(model: Model, penalty: ElasticNet) -> F64:
     """Where the quadratic model plus the penalty is least."""
     hessian = penalty.regular(model.hessian)
     linear = model.gradient(penalty) - hessian @ model.theta
+    match penalty:
+        case SparseGroup(threshold=threshold, group=group, radius=radius, unit=unit):
+            scaled = hessian / (unit[:, None] * unit)
+            return block_minimum(scaled, linear / unit, threshold / unit, radius, group, model.theta * unit) / unit
+        case Bounded(threshold=threshold, lower=lower, upper=upper):
+            return bounded_minimum(hessian, linear, threshold, lower, upper, model.theta)
     return penalty.placed(quadratic_minimum(hessian, linear, penalty.threshold, model.theta))
 
 
