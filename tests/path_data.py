@@ -57,3 +57,26 @@ def birthwt() -> Problem:
 def menarche() -> Problem:
     age, total, reached = columns("menarche", "Age", "Total", "Menarche").T
     return Problem(np.column_stack([age, age**2, np.sqrt(age)]), reached / total, weight=total)
+
+
+def iris() -> Problem:
+    names = ("Sepal.Length", "Sepal.Width", "Petal.Length", "Petal.Width")
+    codes = {"setosa": 0, "versicolor": 1, "virginica": 2}
+    return Problem(columns("iris", *names), np.array([codes[s] for s in data("iris")["Species"]], np.uint8), 3)
+
+
+def housing() -> Problem:
+    table = data("housing")
+    levels = (("Infl", "Medium"), ("Infl", "High"), ("Type", "Apartment"), ("Type", "Atrium"), ("Type", "Terrace"))
+    X = np.column_stack([table[name] == level for name, level in (*levels, ("Cont", "High"))]).astype(float)
+    codes = {"Low": 0, "Medium": 1, "High": 2}
+    return Problem(X, np.array([codes[s] for s in table["Sat"]], np.uint8), 3, weight=table["Freq"].astype(float))
+
+
+def four(*, offset: bool = False) -> Problem:
+    """Of an even number of classes: low and smoke of the births."""
+    names = tuple(name for name in BIRTHWT if name != "smoke")
+    y = labels("birthwt", "low") + 2 * labels("birthwt", "smoke")
+    zero, age, lwt = np.zeros(len(y)), *columns("birthwt", "age", "lwt").T
+    reach = np.column_stack([zero, age / 40, zero, -lwt / 300]) if offset else None
+    return Problem(columns("birthwt", *names), y, 4, offset=reach, names=names)

@@ -18,8 +18,8 @@ numbers <- function(fit) {
   list(lambda = fit$lambda, coef = coefs, intercept = if (is.list(fit$beta)) unname(t(fit$a0)) else unname(fit$a0),
        df = unname(fit$df), deviance_ratio = fit$dev.ratio, null_deviance = fit$nulldev)
 }
-path <- function(x, y, family = "binomial", lambda = NULL, ...)
-  numbers(glmnet(x, y, family = family, lambda = lambda, thresh = 1e-22, maxit = 1e9, ...))
+path <- function(x, y, family = "binomial", lambda = NULL, thresh = 1e-22, ...)
+  numbers(glmnet(x, y, family = family, lambda = lambda, thresh = thresh, maxit = 1e9, ...))
 some <- function(...) exp(seq(log(...elt(1)), log(...elt(2)), length.out = 7))
 
 paths <- list(
@@ -52,4 +52,30 @@ crossed <- list(
   birthwt_net = cross(B, birthwt$low, some(0.5, 1e-3), rep(c(1, 3, 2, 4, 5), length.out = nrow(B)), alpha = 0.2,
                       standardize = FALSE)
 )
-write_json(list(paths = paths, crossed = crossed), "glmnet.json", digits = NA, auto_unbox = TRUE)
+
+# More than two classes, one coefficient at a time and all classes of a column together.
+S <- as.matrix(iris[, 1:4]); species <- factor(iris$Species, unique(iris$Species))
+H <- with(housing, cbind(Infl == "Medium", Infl == "High", Type == "Apartment", Type == "Atrium", Type == "Terrace",
+                         Cont == "High")) * 1
+satisfied <- factor(housing$Sat, c("Low", "Medium", "High"))
+four <- factor(birthwt$low + 2 * birthwt$smoke); F <- as.matrix(birthwt[, setdiff(birthwt_columns, "smoke")])
+reach <- cbind(0, birthwt$age / 40, 0, -birthwt$lwt / 300)
+many <- function(x, y, ...) {
+  fit <- path(x, y, family = "multinomial", thresh = 1e-18, ...)  # with less some never end
+  fit$df <- NULL  # of many classes glmnet does not count columns, but an average
+  fit
+}
+classes <- list(
+  iris = many(S, species, lambda = some(0.4, 5e-3)),
+  iris_raw = many(S, species, lambda = some(0.4, 5e-3), standardize = FALSE),
+  iris_net = many(S, species, lambda = some(0.5, 5e-3), alpha = 0.5, penalty.factor = c(0, 1, 2, Inf)),
+  housing_default = many(H, satisfied, weights = housing$Freq),
+  four = many(F, four, lambda = some(0.1, 2e-3)),
+  four_net = many(F, four, lambda = some(0.2, 2e-3), alpha = 0.7, offset = reach),
+  four_through_zero = many(F, four, lambda = some(0.2, 2e-3), intercept = FALSE),
+  iris_grouped = many(S, species, lambda = some(0.4, 5e-3), type.multinomial = "grouped"),
+  housing_grouped_default = many(H, satisfied, weights = housing$Freq, type.multinomial = "grouped"),
+  four_grouped_net = many(F, four, lambda = some(0.2, 2e-3), alpha = 0.7, offset = reach, standardize = FALSE,
+                          penalty.factor = c(1, 2, 0, 1, 1, 3, 1), type.multinomial = "grouped")
+)
+write_json(list(paths = paths, crossed = crossed, classes = classes), "glmnet.json", digits = NA, auto_unbox = TRUE)
