@@ -9,7 +9,15 @@ if TYPE_CHECKING:
     from berkson.estimators import LogisticRegression, LogisticRegressionCV
     from berkson.inference.estimates import StatisticsError
     from berkson.inference.scenarios import Shift
-    from berkson.logistic import LogitFit, logit
+    from berkson.logistic import (
+        LogitCrossValidation,
+        LogitFit,
+        LogitPath,
+        PenalisedFit,
+        cross_validate,
+        logit,
+        path,
+    )
     from berkson.notices import RankWarning, SeparationWarning
     from berkson.problem import InputError
 
@@ -19,25 +27,35 @@ __all__ = [
     "InputError",
     "LogisticRegression",
     "LogisticRegressionCV",
+    "LogitCrossValidation",
     "LogitFit",
+    "LogitPath",
+    "PenalisedFit",
     "RankWarning",
     "SeparationWarning",
     "Shift",
     "StatisticsError",
     "__version__",
+    "cross_validate",
     "logit",
+    "path",
 ]
 
 _HOME = {
     "InputError": "berkson.problem",
     "LogisticRegression": "berkson.estimators",
     "LogisticRegressionCV": "berkson.estimators",
+    "LogitCrossValidation": "berkson.logistic",
     "LogitFit": "berkson.logistic",
+    "LogitPath": "berkson.logistic",
+    "PenalisedFit": "berkson.logistic",
     "RankWarning": "berkson.notices",
     "SeparationWarning": "berkson.notices",
     "Shift": "berkson.inference.scenarios",
     "StatisticsError": "berkson.inference.estimates",
+    "cross_validate": "berkson.logistic",
     "logit": "berkson.logistic",
+    "path": "berkson.logistic",
 }
 
 

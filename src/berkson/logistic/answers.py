@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,10 @@ from berkson.inference.predictions import Policy, Predictions, predictions
 from berkson.inference.quantities import Quantities
 from berkson.inference.scenarios import Population, fitted_population
 from berkson.kernels.reference import sigmoid, softmax
+from berkson.logistic.frames import Frames
 from berkson.logistic.inputs import free, index_of, predictors_table
 from berkson.logistic.numbers import Numbers
+from berkson.model import Model, Prepared
 from berkson.table import from_frame
 
 if TYPE_CHECKING:
@@ -51,11 +53,11 @@ def predict(fit: Numbers, new: Any, kind: str, interval: bool | float, offset: A
     level = fit.level if interval is True else float(interval) or None
     index = fit.frames.index_of(fit.prepared.used) if new is None else index_of(new)
     if level is None and new is None:
-        return _shaped(fit, kind, _values(fit, kind), index)
+        return shaped(fit, kind, _values(fit, kind), index)
     found = _predictions(fit, new, kind, level, offset, policy)
     for note in found.notes:
         warnings.warn(note, UserWarning, stacklevel=3)
-    return _shaped(fit, kind, found.value, index) if level is None else _with_errors(fit, found, index)
+    return shaped(fit, kind, found.value, index) if level is None else _with_errors(fit, found, index)
 
 
 def _values(fit: Numbers, kind: str) -> F64:
@@ -100,15 +102,30 @@ def _offset(given: Any) -> str | F64 | None:
     return from_frame({"offset": given})["offset"].as_number().values.astype(np.float64)
 
 
-def _names(fit: Numbers, kind: str) -> list[str]:
+class Predicting(Protocol):
+    """What predictions are shaped by: both kinds of fits have it."""
+
+    @property
+    def frames(self) -> Frames: ...
+    @property
+    def prepared(self) -> Prepared: ...
+    @property
+    def model(self) -> Model: ...
+    @property
+    def classes(self) -> list[Any]: ...
+    @property
+    def reference(self) -> int: ...
+
+
+def _names(fit: Predicting, kind: str) -> list[str]:
     """Of the columns of a prediction of more than two classes."""
-    classes, estimates = fit.model.classes, fit.estimates
+    classes = fit.model.classes
     if kind == "link":
-        return [f"{classes[k]}:{classes[estimates.reference]}" for k in estimates.equations]
+        return [f"{name}:{classes[fit.reference]}" for k, name in enumerate(classes) if k != fit.reference]
     return list(classes)
 
 
-def _shaped(fit: Numbers, kind: str, values: F64, index: Any) -> Any:
+def shaped(fit: Predicting, kind: str, values: F64, index: Any) -> Any:
     """Values (n, R) as a Series, or a table of R columns; or the classes they tell."""
     frames = fit.frames
     if kind == "class":
@@ -118,7 +135,7 @@ def _shaped(fit: Numbers, kind: str, values: F64, index: Any) -> Any:
     return frames.table(dict(zip(_names(fit, kind), values.T, strict=True)), index)
 
 
-def _classes(fit: Numbers, probability: F64) -> Any:
+def _classes(fit: Predicting, probability: F64) -> Any:
     assert fit.prepared.schema.outcome is not None
     if not fit.prepared.schema.outcome.levels:
         raise ValueError("the response is a share, which has no classes; ask for probabilities")

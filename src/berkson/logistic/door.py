@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal, get_args
+from dataclasses import fields
+from inspect import signature
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 
 from berkson.fit import Fit, fit
-from berkson.formula import Formula
 from berkson.inference.bias_reduction import Method
-from berkson.inference.estimates import Estimates, StatisticsError, WeightKind
-from berkson.logistic.frames import frames_of
-from berkson.logistic.inputs import Arrays, Options, clusters_by, read_arrays, read_formula, trials_of
+from berkson.inference.estimates import Estimates, WeightKind
+from berkson.logistic.inputs import Options, clusters_by, trials_of
 from berkson.logistic.numbers import with_covariance
+from berkson.logistic.paths import Rule
+from berkson.logistic.penalised import PenalisedFit
+from berkson.logistic.reading import class_number, solved
 from berkson.logistic.result import LogitFit
-from berkson.model import Prepared, classes_of
+from berkson.logistic.selection import Asked, penalised
 from berkson.notices import RankWarning, SeparationWarning
-from berkson.problem import InputError
-from berkson.table import listing, number_text, quoted, suggestion
+from berkson.table import listing, suggestion
+
+PenaltyName = Literal["lasso", "ridge", "elastic net"]
 
 USUAL = {"level": 0.95, "tol": 1e-8}
 
 
+@overload
+def logit(formula: Any, data: Any, *, penalty: None = None, **options: Any) -> LogitFit: ...
+@overload
+def logit(formula: Any, data: Any, *, penalty: PenaltyName, **options: Any) -> PenalisedFit: ...
 def logit(
     formula: Any,
     data: Any,
@@ -42,7 +50,12 @@ def logit(
     policy: Literal["error", "missing", "baseline"] = "error",
     tol: float = 1e-8,
     max_iterations: int = 100,
-) -> LogitFit:
+    penalty: PenaltyName | None = None,
+    lambda_: float | None = None,
+    select: Literal["cv"] | None = None,
+    rule: Rule = "min",
+    **options: Any,
+) -> LogitFit | PenalisedFit:
     """Logistic regression by maximum likelihood, with inference: `logit("y ~ a + C(g)", data)` or `logit(y, X)`.
 
         log P(event) / P(no event) = intercept + x . coef + offset
@@ -70,6 +83,13 @@ def logit(
     policy          for new rows that lack a value, hold a level not seen, or have no offset: "error"; "missing": no
                     prediction; "baseline": the reference level, offset 0.  Saved with the model; see `LogitFit.predict`
     tol             proved distance of the log-likelihood to its maximum, relative to the null model's
+    penalty         "lasso", "ridge" or "elastic net" (l1_ratio=0.5), on the scale of `berkson.path`: a `PenalisedFit`,
+                    with coefficients, predictions and a certificate, but no inference
+    lambda_         how much the penalty weighs; or
+    select          "cv": so much as cross-validation chooses, by `rule` "min" (the best mean) or "1se" (the largest
+                    within one standard error of it)
+    options         with a penalty, those of `berkson.path` (l1_ratio, unpenalised, ...), and with select="cv" those of
+                    `berkson.cross_validate` (folds, groups, seed, measure)
 
     Arrays are read as they lie, for what is asked of the fit later, too: give copies of those that are written to.
     Raises ValueError (FormulaError, InputError, StatisticsError), one sentence, for what cannot be fitted, TypeError
@@ -80,6 +100,14 @@ def logit(
     >>> round(fit.params["dose"], 4), round(fit.bse["dose"], 4)
     (1.214, 0.9126)
     """
+    if penalty is not None:
+        unpenalised = {"covariance": covariance, "cluster": cluster, "bias_reduction": bias_reduction}
+        _refuse_together(unpenalised | {"strength": strength or None})
+        shared = {"event": event, "weights": weights, "weight_kind": weight_kind, "offset": offset}
+        shared |= {"intercept": intercept, "missing": missing, "policy": policy}
+        shared |= {"tol": tol, "max_iterations": max_iterations}
+        return penalised(formula, data, penalty, lambda_, select, rule, reference, shared | options)
+    _refuse_alone({"lambda_": lambda_, "select": select} | options)
     if missing not in ("drop", "raise"):
         raise ValueError(f"missing={missing!r} is neither 'drop' nor 'raise'")
     if bias_reduction not in (None, "firth", "mean", "median"):
@@ -91,22 +119,38 @@ def logit(
         raise ValueError(f"policy={policy!r} is none of 'error', 'missing' and 'baseline'")
     if weight_kind not in get_args(WeightKind):
         raise ValueError(f"weight_kind={weight_kind!r} is none of {listing(get_args(WeightKind))}")
-    if isinstance(data, str) and not isinstance(formula, str):
-        raise ValueError("the formula comes first, and then the data: logit('y ~ x', data)")
-    options = Options(event, weights, offset, missing == "drop", strength, intercept)
-    if isinstance(formula, str | Formula):
-        prepared = read_formula(formula, data, options)
-        _refuse_fractions(prepared, weight_kind)
-        result = fit(prepared.problem, tol=tol, max_iterations=int(max_iterations))
-        frames = frames_of(data)
-    else:
-        prepared, result = _fit_arrays(read_arrays(formula, data, options), weight_kind, tol, int(max_iterations))
-        frames = frames_of(data, formula)
-    estimates = Estimates(result, _class_number(reference, prepared), weight_kind, trials_of(prepared, weight_kind))
+    reading = Options(event, weights, offset, missing == "drop", strength, intercept)
+    prepared, result, frames = solved(
+        formula,
+        data,
+        reading,
+        weight_kind,
+        lambda given: fit(given.problem, tol=tol, max_iterations=int(max_iterations)),
+    )
+    estimates = Estimates(result, class_number(reference, prepared), weight_kind, trials_of(prepared, weight_kind))
     method: Method | None = "mean" if bias_reduction == "firth" else bias_reduction
     _warn(result, method is not None)
     plain = LogitFit(prepared, estimates, method, frames, level, None, (), policy)
     return with_covariance(plain, covariance, clusters_by(cluster, prepared, frames.index))
+
+
+def _refuse_together(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"{name}= and penalty= do not go together: a penalised fit has no inference; leave one out"
+            )
+
+
+def _refuse_alone(options: dict[str, Any]) -> None:
+    """TypeError for options that there are not, ValueError for those of penalties."""
+    known = [field.name for field in fields(Asked)]
+    for name, value in options.items():
+        if name in ("lambda_", "select", "folds", "groups", "seed", "measure", *known):
+            if value is not None:
+                raise ValueError(f"{name}= is for penalised fits: say which, penalty='lasso', 'ridge' or 'elastic net'")
+        else:
+            raise TypeError(f"logit() has no option {name!r}{suggestion(name, [*signature(logit).parameters, *known])}")
 
 
 def _check_numbers(level: object, strength: object, tol: object, max_iterations: object) -> None:
@@ -121,52 +165,6 @@ def _check_numbers(level: object, strength: object, tol: object, max_iterations:
             raise ValueError(f"strength={value:g} is no ridge: give a finite number, 0 (none) or more")
         if name == "max_iterations" and not (float(value).is_integer() and value > 0):
             raise ValueError(f"max_iterations={value:g} is no number of iterations: give a whole number, such as 100")
-
-
-def _fit_arrays(
-    given: Arrays | Prepared, weight_kind: WeightKind, tol: float, max_iterations: int
-) -> tuple[Prepared, Fit]:
-    """X is not looked at for missing values beforehand: the engine stumbles over them where there are any."""
-    prepared = given.prepared if isinstance(given, Arrays) else given
-    _refuse_fractions(prepared, weight_kind)
-    try:
-        return prepared, fit(prepared.problem, tol=tol, max_iterations=max_iterations)
-    except InputError:
-        if isinstance(given, Prepared) or not given.has_missing:
-            raise
-    prepared = given.dropping()
-    return prepared, fit(prepared.problem, tol=tol, max_iterations=max_iterations)
-
-
-def _refuse_fractions(prepared: Prepared, kind: WeightKind) -> None:
-    if prepared.weights is None or kind != "frequency":
-        return
-    weight = prepared.table[prepared.weights].as_number().values
-    broken = np.isfinite(weight) & (weight != np.floor(weight))
-    if broken.any():
-        row = int(np.argmax(broken))
-        raise StatisticsError(
-            f"the weights {quoted(prepared.weights)} hold {weight[row]:g} in row {row + 1}, and a frequency is a whole "
-            "number: say weight_kind='sampling' (a row stands for so many of a population) or 'precision' (its "
-            "log-likelihood counts so much)"
-        )
-
-
-def _class_number(reference: object | None, prepared: Prepared) -> int:
-    if reference is None:
-        return 0
-    classes = classes_of(prepared.schema)
-    if len(classes) == 2:
-        raise ValueError(
-            "reference= is for more than two classes; of two, event= chooses the one that is modelled (in the command: "
-            "--event)"
-        )
-    text = number_text(reference) if isinstance(reference, (int, float, np.number)) else str(reference)
-    if text not in classes:
-        raise ValueError(
-            f"reference={text!r} is no class{suggestion(text, classes)}; the classes: {listing(classes, 20)}"
-        )
-    return classes.index(text)
 
 
 def _warn(result: Fit, finite: bool) -> None:

@@ -71,6 +71,11 @@ class Numbers:
         """What is proved of the estimates."""
         return self.fit.certificate
 
+    @property
+    def reference(self) -> int:
+        """The class, of more than two, that the others are compared with."""
+        return self.maximum.reference
+
     @cached_property
     def model(self) -> Model:
         """The model without the data: predicts, and can be saved."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from berkson.fit import Info
+from berkson.formula import Schema
 from berkson.inference.estimates import Estimates
 from berkson.inference.goodness import Goodness
 from berkson.inference.limiting import LimitingEstimates
@@ -54,7 +55,7 @@ def summary(found: Findings) -> list[Block]:
     model, problem = found.model, found.estimates.problem
     return [
         Paragraph(model.formula, "title"),
-        *outcome_text(model, problem),
+        *outcome_text(model.schema, problem, model.weights),
         *_rows(found),
         *(Paragraph(sentence(note)) for note in model.schema.notes),
         *grids(model, found.estimates, found.coefficients),
@@ -100,13 +101,13 @@ def _effort(info: Info) -> str:
     return f"{passes} pass{plural} over the data, {info.seconds:.3f} s; {info.solver}, since {info.why}."
 
 
-def outcome_text(model: Model, problem: Problem) -> Iterator[Block]:
+def outcome_text(schema: Schema, problem: Problem, weights: str | None) -> Iterator[Block]:
     """What the probability is of, and how often that was seen."""
-    outcome = model.schema.outcome
+    outcome = schema.outcome
     assert outcome is not None
     totals = problem.class_weights()
     name = outcome.response.columns[0]
-    unit = "trials" if outcome.kind == "counts" else "rows" if model.weights is None else "total weight"
+    unit = "trials" if outcome.kind == "counts" else "rows" if weights is None else "total weight"
     if outcome.kind == "classes":
         each = [f"{level} {total:,.10g}" for level, total in zip(outcome.levels, totals, strict=True)]
         more = f" and {len(each) - SHOWN_CLASSES} more" if len(each) > SHOWN_CLASSES else ""

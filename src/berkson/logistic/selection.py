@@ -1,0 +1,291 @@
+"""Doors to penalties: `path`, `cross_validate`, and what `logit(..., penalty=)` does."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from berkson.inference.estimates import WeightKind
+from berkson.inference.predictions import Policy
+from berkson.logistic.frames import Frames
+from berkson.logistic.inputs import Options, index_of
+from berkson.logistic.paths import LogitCrossValidation, LogitPath, Rule, one_lambda
+from berkson.logistic.penalised import PenalisedFit
+from berkson.logistic.penalties import bounds_by_name, factors_by_name, groups_by_name, l1_ratio_of
+from berkson.logistic.reading import class_number, codes_by, solved
+from berkson.model import Prepared
+from berkson.select import cross_validation
+from berkson.select import path as paths
+from berkson.select.measures import MEASURES, Measure
+from berkson.select.start import Scale
+from berkson.table import listing, suggestion
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of `path`, which `cross_validate` and `logit` have, too; see there."""
+
+    l1_ratio: float = 1.0
+    lambdas: Any = None
+    count: int = 100
+    smallest: float | None = None
+    unpenalised: str | Iterable[str] = ()
+    factors: Any = None
+    column_groups: Any = None
+    share: float = 0.0
+    lower: Any = None
+    upper: Any = None
+    standardize: bool = True
+    scale: Scale = "mean"
+    complete: bool = False
+    event: object | None = None
+    weights: Any = None
+    offset: Any = None
+    intercept: bool = True
+    missing: Literal["drop", "raise"] = "drop"
+    policy: Policy = "error"
+    tol: float = 1e-6
+    max_iterations: int = 100
+    progress: Progress | None = None
+    weight_kind: WeightKind = "precision"  # of `logit` alone; a path takes weights as they are
+
+    def check(self) -> None:
+        """ValueError, one sentence, for what the engine does not look at."""
+        for name in ("l1_ratio", "count", "tol", "max_iterations", "share"):
+            if not isinstance(getattr(self, name), (int, float, np.number)):
+                raise ValueError(f"{name}={getattr(self, name)!r} is no number")
+        for name in ("count", "max_iterations"):
+            value = getattr(self, name)
+            if not (float(value).is_integer() and value > 0):
+                raise ValueError(f"{name}={value:g} is no whole number above 0: give one, such as 100")
+        if not 0.0 < self.tol < 1.0:
+            raise ValueError(f"tol={self.tol:g} is no distance relative to the null model's objective: give 1e-6, say")
+        if self.missing not in ("drop", "raise"):
+            raise ValueError(f"missing={self.missing!r} is neither 'drop' nor 'raise'")
+        if self.policy not in ("error", "missing", "baseline"):
+            raise ValueError(f"policy={self.policy!r} is none of 'error', 'missing' and 'baseline'")
+
+    def reading(self, apart: tuple[str, ...] = ()) -> Options:
+        """How the caller's rows are read."""
+        drop = self.missing == "drop"
+        return Options(self.event, self.weights, self.offset, drop, 0.0, bool(self.intercept), apart)
+
+    def of_path(self, prepared: Prepared, groups: str) -> dict[str, Any]:
+        """The engine's options; `groups` is what it calls those of columns."""
+        schema = prepared.schema
+        engine: dict[str, Any] = {
+            "l1_ratio": float(self.l1_ratio),
+            "lambdas": self.lambdas,
+            "count": int(self.count),
+            "smallest": self.smallest,
+            "factors": factors_by_name(schema, self.unpenalised, self.factors),
+            "standardize": bool(self.standardize),
+            "scale": self.scale,
+            "complete": bool(self.complete),
+            "tol": float(self.tol),
+            "max_iterations": int(self.max_iterations),
+            "progress": self.progress,
+        }
+        if self.column_groups is not None:
+            engine |= {groups: groups_by_name(prepared, self.column_groups), "share": float(self.share)}
+        for name, default in (("lower", -np.inf), ("upper", np.inf)):
+            if getattr(self, name) is not None:
+                engine[name] = bounds_by_name(schema, getattr(self, name), name, default)
+        return engine
+
+
+def path(
+    formula: Any,
+    data: Any,
+    *,
+    l1_ratio: float = 1.0,
+    lambdas: Any = None,
+    count: int = 100,
+    smallest: float | None = None,
+    unpenalised: str | Iterable[str] = (),
+    factors: Any = None,
+    column_groups: Any = None,
+    share: float = 0.0,
+    lower: Any = None,
+    upper: Any = None,
+    standardize: bool = True,
+    scale: Scale = "mean",
+    complete: bool = False,
+    event: object | None = None,
+    weights: Any = None,
+    offset: Any = None,
+    intercept: bool = True,
+    missing: Literal["drop", "raise"] = "drop",
+    policy: Policy = "error",
+    tol: float = 1e-6,
+    max_iterations: int = 100,
+    progress: Progress | None = None,
+) -> LogitPath:
+    """Logistic regression under many penalties, on glmnet's scale: `path("y ~ a + C(g)", data)` or `path(y, X)`.
+
+        losses / total weight + lambda sum_j factor_j (l1_ratio |coef_j| + (1 - l1_ratio) / 2 coef_j^2)
+
+    formula, data   as of `logit`; so are event, weights, offset, intercept, missing, policy and max_iterations.  A
+                    weight counts a row's loss so many times.
+    l1_ratio        from 0 (ridge) to 1 (lasso, the default); glmnet's alpha
+    lambdas         the penalties; else `count` (100) of them, from the least that leaves no penalised column, down to
+                    `smallest` times it (1e-4; 1e-2 where columns outnumber rows), evenly on the scale of logarithms
+    unpenalised     names of columns or terms that are always in the model
+    factors         by which the penalty of a column counts: numbers by name (others 1) or one a column; 0 is
+                    unpenalised, infinity leaves it out.  They are rescaled to sum to the number of columns.
+    column_groups   columns that come and go together (the group lasso): "terms", the columns of each term; a mapping of
+                    names to groups; or a code a column.  `share` (0) of the penalty stays each column's own.
+    lower, upper    bounds of coefficients that contain 0: one number, numbers by name, or one a column
+    standardize     the penalty counts a coefficient in units of its column's standard deviation (default), so that it
+                    does not depend on the column's units; coefficients are per unit of the column in any case
+    scale           lambda weighs against the "mean" of losses (default; by weight) or their "sum" (1/C)
+    complete        go on to the smallest automatic lambda; else stop where 99.9 % of the deviance is explained or a
+                    step explains less than 1e-5 of it more
+    tol             proved distance of each objective to its minimum, relative to the null model's (1e-6)
+    progress        told, after each penalty, the part of them that is done
+
+    A name means a design column (`race[2]`), a term (`C(race)`), or a column of the table (`race`).  Each level of a
+    factor but its reference is a column of its own, which the lasso takes or leaves by itself.  Raises ValueError, one
+    sentence, for what has no path.
+
+    >>> data = {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]}
+    >>> path("case ~ dose", data, lambdas=[0.2, 0.1], tol=1e-10).coef
+    lambda  (Intercept)    dose
+    0.2000       -1.219  0.3482
+    0.1000       -2.325  0.6644
+    """
+    asked = Asked(
+        l1_ratio=l1_ratio,
+        lambdas=lambdas,
+        count=count,
+        smallest=smallest,
+        unpenalised=unpenalised,
+        factors=factors,
+        column_groups=column_groups,
+        share=share,
+        lower=lower,
+        upper=upper,
+        standardize=standardize,
+        scale=scale,
+        complete=complete,
+        event=event,
+        weights=weights,
+        offset=offset,
+        intercept=intercept,
+        missing=missing,
+        policy=policy,
+        tol=tol,
+        max_iterations=max_iterations,
+        progress=progress,
+    )
+    asked.check()
+    prepared, found, frames = _solved(formula, data, asked)
+    return LogitPath(prepared, frames, found, asked.policy)
+
+
+def cross_validate(
+    formula: Any,
+    data: Any,
+    *,
+    folds: Any = 10,
+    groups: Any = None,
+    seed: int = 0,
+    measure: Measure = "log_loss",
+    **options: Any,
+) -> LogitCrossValidation:
+    """A path, and how well its fits predict rows that did not train them; `options` are those of `path`.
+
+    folds    how many, drawn with equal shares of the classes; or the fold of each row: name of a column, or values
+    groups   rows that stay together in the drawing of folds: name of a column, or values
+    seed     of the drawing
+    measure  by which lambdas are chosen: "log_loss", "deviance", "brier", "accuracy" or "auc" (two classes)
+
+    Every fit of every fold has its own proof; rows are never copied.  A row of weight w is in one fold as a whole.
+    `.` in a formula does not stand for the columns of folds and groups, and rows that lack one are left out.  Raises
+    ValueError, one sentence; what to know of the choice, such as a best lambda at the end of the path, is in `notes`.
+    """
+    asked = _asked("cross_validate", options)
+    if measure not in MEASURES:
+        raise ValueError(f"measure={measure!r} is none of {listing(map(repr, MEASURES))}")
+    named = tuple(name for name in (folds, groups) if isinstance(name, str))
+    if named and not isinstance(formula, str) and not hasattr(formula, "right"):
+        raise ValueError(f"{named[0]!r} names a column, and there is no table with y and X: give the values")
+    index = index_of(data)
+
+    def solve(given: Prepared) -> cross_validation.CrossValidation:
+        return cross_validation.cross_validate(
+            given.problem,
+            int(folds) if _is_count(folds) else codes_by(folds, "folds", given, index),
+            groups=None if groups is None else codes_by(groups, "groups", given, index),
+            seed=seed,
+            measure=measure,
+            **asked.of_path(given, "column_groups"),
+        )
+
+    prepared, found, frames = solved(formula, data, asked.reading(named), asked.weight_kind, solve)
+    return LogitCrossValidation(LogitPath(prepared, frames, found.path, asked.policy), found)
+
+
+def penalised(
+    formula: Any,
+    data: Any,
+    penalty: str,
+    lambda_: float | None,
+    select: str | None,
+    rule: Rule,
+    reference: object | None,
+    options: dict[str, Any],
+) -> PenalisedFit:
+    """The fit of `logit(..., penalty=)`: at lambda_, or at the one that cross-validation chooses, whose notes are
+    warnings."""
+    options = options | {"l1_ratio": l1_ratio_of(penalty, options.get("l1_ratio"))}
+    if (lambda_ is None) == (select is None):
+        raise ValueError("how strong is the penalty to be: give lambda_=, or select='cv', one of them")
+    if select is not None:
+        if select != "cv":
+            raise ValueError(f"select={select!r} is no way to choose the penalty: give 'cv' (cross-validation)")
+        if rule not in ("min", "1se"):
+            raise ValueError(f"rule={rule!r} is neither 'min' nor '1se'")
+        found = cross_validate(formula, data, **options)
+        for note in found.notes:
+            warnings.warn(note, UserWarning, stacklevel=3)
+        fit = found.best(rule)
+    else:
+        for name in ("folds", "groups", "seed", "measure"):
+            if name in options:
+                raise ValueError(f"{name}= is for select='cv'; with lambda_= nothing is chosen")
+        asked = _asked("logit", options | {"lambdas": [one_lambda(lambda_)]})
+        prepared, engine, frames = _solved(formula, data, asked)
+        fit = PenalisedFit(prepared, frames, engine, "as asked", asked.policy)
+    return replace(fit, reference=class_number(reference, fit.prepared))
+
+
+def _solved(formula: Any, data: Any, asked: Asked) -> tuple[Prepared, paths.Path, Frames]:
+    return solved(
+        formula,
+        data,
+        asked.reading(),
+        asked.weight_kind,
+        lambda given: paths.path(given.problem, **asked.of_path(given, "groups")),
+    )
+
+
+def _is_count(folds: Any) -> bool:
+    return isinstance(folds, (int, np.integer)) and not isinstance(folds, bool)
+
+
+def _asked(door: str, options: dict[str, Any]) -> Asked:
+    """TypeError for an option that there is not."""
+    known = [field.name for field in fields(Asked)]
+    for name in options:
+        if name not in known:
+            raise TypeError(f"{door}() has no option {name!r}{suggestion(name, known)}")
+    asked = Asked(**options)
+    asked.check()
+    return asked
