@@ -19,13 +19,14 @@ import numpy.typing as npt
 F64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-SOLVED = 1e-13  # of the largest numbers: what is left below it is rounding
+SOLVED = 1e-13  # of the largest numbers: one more of Newton's steps leaves rounding alone
 STEPS = 20  # for each coordinate: past any count seen
 SHARE = 0.5  # of the largest violation: which blocks leave zero together
 EARLY = 0.1  # of the largest violation: a slope of the rest so small does not mislead who leaves zero
 HALVES = 0.5 ** np.arange(12)
 TINY = 1e-6  # of a block's length: what is left of a block that turns round
-FLAT = 1e-12  # of the largest curvature, added to all: where the quadratic is flat, steps end at a kink
+DAMPING = 1e-12, 1e-9, 1e-6, 1e-3  # of the largest curvature, added to all until a step serves
+SERVES = 1e-3  # part of a step
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def block_minimum(
     blocks = _Blocks(hessian, linear, threshold, radius, group)
     x = np.where(np.isinf(threshold), 0.0, start)
     finite = threshold[np.isfinite(threshold)]
-    rounding = SOLVED * float(np.abs(linear).max() + finite.max(initial=0.0) + radius.max(initial=0.0))
+    solved = SOLVED * float(np.abs(linear).max() + finite.max(initial=0.0) + radius.max(initial=0.0))
     for _ in range(STEPS * (len(x) + 2)):
         gradient = hessian @ x + linear
         if _vanish(blocks, x, gradient):
@@ -69,10 +70,9 @@ def block_minimum(
         bend = np.where(on, radius[group] / np.where(on & (length[group] > 0.0), length[group], 1.0), 0.0)
         slope = np.where(active, gradient + np.where(active, threshold, 0.0) * np.sign(x) + bend * x, 0.0)
         left = float(np.abs(slope).max(initial=0.0))
-        entered = _enter(blocks, x, gradient, on & ~active, on, bend, max(rounding, left / EARLY))
-        if entered:
+        if _enter(blocks, x, gradient, on & ~active, on, bend, max(solved, left / EARLY)):
             continue
-        if left <= rounding or not _newton(blocks, x, gradient, slope, np.flatnonzero(active), bend):
+        if not _newton(blocks, x, gradient, slope, np.flatnonzero(active), bend) or left <= solved:
             break
     return x
 
@@ -122,14 +122,34 @@ def _enter(blocks: _Blocks, x: F64, gradient: F64, still: Mask, on: Mask, bend: 
 
 
 def _newton(blocks: _Blocks, x: F64, gradient: F64, slope: F64, places: npt.NDArray[np.intp], bend: F64) -> bool:
-    """Move x, in place, along Newton's step to the best point on the way; whether that lowers the objective."""
+    """Move x, in place, along Newton's step to the best point on the way; whether that lowers the objective.
+
+    Where what is nearly flat (equal columns in two blocks) makes the step so long that hardly any of it serves, it is
+    damped."""
     matrix, code = blocks.hessian[np.ix_(places, places)], blocks.group[places]
-    here, most, radius = x[places], blocks.threshold[places], blocks.radius
+    here, length = x[places], blocks.norms(x[places], places)
     turn = np.where(code[:, None] == code, np.outer(bend[places] * here, here), 0.0)
-    length = blocks.norms(here, places)
     newton = matrix - turn / np.where(length > 0.0, length, 1.0)[code][:, None] ** 2
-    newton.flat[:: len(newton) + 1] += bend[places] + FLAT * matrix.diagonal().max()
-    step = -np.linalg.solve(newton, slope[places])
+    diagonal = newton.diagonal() + bend[places]
+    part, to = 0.0, here
+    for damping in DAMPING if len(places) else ():
+        newton.flat[:: len(newton) + 1] = diagonal + damping * matrix.diagonal().max()
+        step = -np.linalg.solve(newton, slope[places])
+        part, to = _search(blocks, here, step, gradient[places], float(step @ matrix @ step), places)
+        if part > SERVES:
+            break
+    if part > 0.0:
+        tiny = (blocks.radius > 0.0) & (blocks.norms(to, places) < TINY * length)  # it turns: from zero, not through it
+        x[places] = np.where(tiny[code], 0.0, to)
+    return part > 0.0
+
+
+def _search(
+    blocks: _Blocks, here: F64, step: F64, gradient: F64, curvature: float, places: npt.NDArray[np.intp]
+) -> tuple[float, F64]:
+    """The best part of a step, and where it leads; 0 where none lowers the objective."""
+    code, most, radius = blocks.group[places], blocks.threshold[places], blocks.radius
+    length = blocks.norms(here, places)
     along = np.bincount(code, here * step, len(radius))
     squared = np.bincount(code, step * step, len(radius))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -139,18 +159,15 @@ def _newton(blocks: _Blocks, x: F64, gradient: F64, slope: F64, places: npt.NDAr
     lengths = lengths[lengths <= 1.0]
     each = lengths[:, None]
     moved = 2.0 * each * along + each**2 * squared  # of a block's squared length
-    reached = np.sqrt(np.maximum(length**2 + moved, 0.0)) + length
-    stays = here + each * step
+    both = np.sqrt(np.maximum(length**2 + moved, 0.0)) + length
+    there = here + each * step
     values = (
-        lengths * float(gradient[places] @ step)
-        + 0.5 * lengths**2 * float(step @ matrix @ step)
-        + np.where(stays * here >= 0.0, each * step * np.sign(here), np.abs(stays) - np.abs(here)) @ most
-        + moved / np.where(reached > 0.0, reached, 1.0) @ radius
+        lengths * float(gradient @ step)
+        + 0.5 * lengths**2 * curvature
+        + np.where(there * here >= 0.0, each * step * np.sign(here), np.abs(there) - np.abs(here)) @ most
+        + moved / np.where(both > 0.0, both, 1.0) @ radius
     )
     best = int(values.argmin())
     if not values[best] < 0.0:
-        return False
-    to = np.where(crossing == lengths[best], 0.0, stays[best])
-    tiny = (radius > 0.0) & (blocks.norms(to, places) < TINY * length)  # it turns round: from zero, not through it
-    x[places] = np.where(tiny[code], 0.0, to)
-    return True
+        return 0.0, here
+    return float(lengths[best]), np.where(crossing == lengths[best], 0.0, there[best])

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 F64 = npt.NDArray[np.float64]
 
-SOLVED = 1e-13  # of the largest numbers: what is left below it is rounding
+SOLVED = 1e-13  # of the largest numbers: one more of Newton's steps leaves rounding alone
 STEPS = 20  # for each coordinate: past any count seen
 SHARE = 0.5  # of the largest violation: which coordinates leave a bound or kink together
 EARLY = 0.1  # of the largest violation: a slope of the rest so small does not mislead who leaves
@@ -46,16 +46,16 @@ def bounded_minimum(hessian: F64, linear: F64, threshold: F64, lower: F64, upper
     held = np.isinf(threshold)
     box = _Box(hessian, np.where(held, 0.0, threshold), np.where(held, 0.0, lower), np.where(held, 0.0, upper))
     x = np.clip(start, box.lower, box.upper)
-    rounding = SOLVED * float(np.abs(linear).max() + box.threshold.max(initial=0.0))
+    solved = SOLVED * float(np.abs(linear).max() + box.threshold.max(initial=0.0))
     for _ in range(STEPS * (len(x) + 2)):
         gradient = hessian @ x + linear
         pull = box.pull(x, gradient)
         inside = (x > box.lower) & (x < box.upper) & ((x != 0.0) | (box.threshold == 0.0))
         left = float(np.abs(pull[inside]).max(initial=0.0))
         asks = np.where(inside, 0.0, np.abs(pull))
-        if asks.max() > max(rounding, left / EARLY):
+        if asks.max() > max(solved, left / EARLY):
             _leave(box, x, pull, np.flatnonzero(asks >= SHARE * asks.max()))
-        elif left <= rounding or not _newton(box, x, gradient, np.flatnonzero(inside)):
+        elif not _newton(box, x, gradient, np.flatnonzero(inside)) or left <= solved:
             break
     return x
 
@@ -70,6 +70,8 @@ def _leave(box: _Box, x: F64, pull: F64, places: npt.NDArray[np.intp]) -> None:
 
 def _newton(box: _Box, x: F64, gradient: F64, places: npt.NDArray[np.intp]) -> bool:
     """Move x, in place, along Newton's step to the best point on the way; whether that lowers the objective."""
+    if len(places) == 0:
+        return False
     matrix, here = box.hessian[np.ix_(places, places)], x[places]
     most, lower, upper = box.threshold[places], box.lower[places], box.upper[places]
     newton = matrix.copy()
