@@ -25,10 +25,12 @@ from benchmarks.problems import PROBLEMS, QUICK_PROBLEMS, AbsentError, Problem, 
 from benchmarks.process import ROOT, environment
 from benchmarks.report import Report, Row, seconds
 from benchmarks.small import Wait
+from benchmarks.studies import run as studies
 from benchmarks.worker import save
 
 SMALL = "small data"  # the two tables about small data
 INFERENCE = "inference"  # the tables about standard errors, in files of their own
+STUDIES = "studies"  # penalties, folds, bootstrap and other shapes, likewise; 'studies:NAME' is one of them
 SUPPORTING = ("numpy", "scipy")  # whose versions matter to everyone's times
 
 
@@ -52,6 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report.write(options.out)
     if options.only is None or INFERENCE in options.only:
         inference.run(report.date, report.machine, options.limit, options.out, quick=options.quick)
+    chosen = [name.partition(":")[2] or "*" for name in options.only or [STUDIES] if name.partition(":")[0] == STUDIES]
+    if chosen:
+        machine, date = report.machine, report.date
+        studies.run(
+            date, machine, options.limit, options.out, patterns=chosen, adelie=options.adelie, quick=options.quick
+        )
     print(f"written to {options.out}")
     return 0
 
@@ -63,7 +71,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--only",
         metavar="PATTERN",
         nargs="+",
-        help=f"problems of these names (* for anything), '{SMALL}', '{INFERENCE}', no others",
+        help=f"problems of these names (* for anything), '{SMALL}', '{INFERENCE}', '{STUDIES}' or '{STUDIES}:NAME'",
     )
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="of one fit (default 120; quick 5)")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", metavar="DIRECTORY")
@@ -74,6 +82,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="DIRECTORY",
         help="of the real files, such as adult.csv.gz (default: %(default)s)",
     )
+    parser.add_argument("--adelie", metavar="PYTHON", help="an interpreter that has adelie, for the studies")
     options = parser.parse_args(arguments)
     options.limit = options.limit or (5.0 if options.quick else 120.0)
     return options
@@ -83,7 +92,7 @@ def _chosen(patterns: Sequence[str] | None, quick: bool) -> list[Problem]:
     if patterns is None:
         return [problem for problem in PROBLEMS if not quick or problem.name in QUICK_PROBLEMS]
     found = [problem for problem in PROBLEMS if any(fnmatch(problem.name, pattern) for pattern in patterns)]
-    if not found and not {SMALL, INFERENCE} & set(patterns):
+    if not found and not {SMALL, INFERENCE, STUDIES} & {pattern.partition(":")[0] for pattern in patterns}:
         names = ", ".join(repr(problem.name) for problem in PROBLEMS)
         raise SystemExit(f"no problem is named {' or '.join(map(repr, patterns))}; they are {names}")
     return found
