@@ -18,7 +18,7 @@ from berkson.logistic.paths import Rule
 from berkson.logistic.penalised import PenalisedFit
 from berkson.logistic.reading import class_number, solved
 from berkson.logistic.result import LogitFit
-from berkson.logistic.selection import Asked, penalised
+from berkson.logistic.selection import FOLDS, Asked, penalised
 from berkson.notices import RankWarning, SeparationWarning
 from berkson.table import listing, suggestion
 
@@ -146,11 +146,13 @@ def _refuse_alone(options: dict[str, Any]) -> None:
     """TypeError for options that there are not, ValueError for those of penalties."""
     known = [field.name for field in fields(Asked)]
     for name, value in options.items():
-        if name in ("lambda_", "select", "folds", "groups", "seed", "measure", *known):
+        if name in ("lambda_", "select", *FOLDS, *known):
             if value is not None:
                 raise ValueError(f"{name}= is for penalised fits: say which, penalty='lasso', 'ridge' or 'elastic net'")
         else:
-            raise TypeError(f"logit() has no option {name!r}{suggestion(name, [*signature(logit).parameters, *known])}")
+            raise TypeError(
+                f"logit() has no option {name!r}{suggestion(name, [*signature(logit).parameters, *FOLDS, *known])}"
+            )
 
 
 def _check_numbers(level: object, strength: object, tol: object, max_iterations: object) -> None:

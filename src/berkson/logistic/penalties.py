@@ -12,7 +12,7 @@ from berkson.formula import Schema
 from berkson.formula.syntax import columns_of
 from berkson.model import Prepared
 from berkson.problem import InputError
-from berkson.table import listing, quoted, suggestion
+from berkson.table import listing, quoted, shorten, suggestion
 
 F64 = npt.NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def factors_by_name(schema: Schema, unpenalised: str | Iterable[str], factors: A
 
 def bounds_by_name(schema: Schema, given: Any, what: str, default: float) -> Any:
     """Bounds of coefficients: None, one number, (p,), or by name, others without."""
-    return by_name(schema, given, default, what) if isinstance(given, Mapping) else given
+    return by_name(schema, given, default, what) if isinstance(given, Mapping) else numbers(given, what)
 
 
 def groups_by_name(prepared: Prepared, given: Any) -> Any:
@@ -78,14 +78,22 @@ def by_name(schema: Schema, given: Any, default: float, what: str) -> F64:
     if given is None:
         return np.full(p, default)
     if not isinstance(given, Mapping):
-        values = np.asarray(given, dtype=np.float64)
+        values = numbers(given, what)
         if values.shape != (p,):
             raise InputError(f"{what} has shape {values.shape}, but there are {p} columns: give one number a column")
         return values.copy()
     found = np.full(p, default)
     for name, value in given.items():
-        found[places(schema, name, what)] = value
+        found[places(schema, name, what)] = numbers(value, what)
     return found
+
+
+def numbers(given: Any, what: str) -> F64:
+    """As float64; InputError for what is no number."""
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} holds {shorten(given)!r}, which is no number: give numbers") from None
 
 
 def places(schema: Schema, name: str, what: str) -> list[int]:

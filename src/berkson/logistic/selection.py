@@ -15,7 +15,7 @@ from berkson.logistic.frames import Frames
 from berkson.logistic.inputs import Options, index_of
 from berkson.logistic.paths import LogitCrossValidation, LogitPath, Rule, one_lambda
 from berkson.logistic.penalised import PenalisedFit
-from berkson.logistic.penalties import bounds_by_name, factors_by_name, groups_by_name, l1_ratio_of
+from berkson.logistic.penalties import bounds_by_name, factors_by_name, groups_by_name, l1_ratio_of, numbers
 from berkson.logistic.reading import class_number, codes_by, solved
 from berkson.model import Prepared
 from berkson.select import cross_validation
@@ -25,6 +25,7 @@ from berkson.select.start import Scale
 from berkson.table import listing, suggestion
 
 Progress = Callable[[float], None]
+FOLDS = ("folds", "groups", "seed", "measure")  # options of `cross_validate` besides those of a path
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Asked:
         schema = prepared.schema
         engine: dict[str, Any] = {
             "l1_ratio": float(self.l1_ratio),
-            "lambdas": self.lambdas,
+            "lambdas": None if self.lambdas is None else numbers(self.lambdas, "lambdas"),
             "count": int(self.count),
             "smallest": self.smallest,
             "factors": factors_by_name(schema, self.unpenalised, self.factors),
@@ -210,7 +211,9 @@ def cross_validate(
     `.` in a formula does not stand for the columns of folds and groups, and rows that lack one are left out.  Raises
     ValueError, one sentence; what to know of the choice, such as a best lambda at the end of the path, is in `notes`.
     """
-    asked = _asked("cross_validate", options)
+    asked = _asked("cross_validate", options, FOLDS)
+    if not _is_count(seed) or seed < 0:
+        raise ValueError(f"seed={seed!r} is no whole number from 0 on")
     if measure not in MEASURES:
         raise ValueError(f"measure={measure!r} is none of {listing(map(repr, MEASURES))}")
     named = tuple(name for name in (folds, groups) if isinstance(name, str))
@@ -244,6 +247,7 @@ def penalised(
 ) -> PenalisedFit:
     """The fit of `logit(..., penalty=)`: at lambda_, or at the one that cross-validation chooses, whose notes are
     warnings."""
+    _asked("logit", {name: value for name, value in options.items() if name not in FOLDS}, FOLDS)
     options = options | {"l1_ratio": l1_ratio_of(penalty, options.get("l1_ratio"))}
     if (lambda_ is None) == (select is None):
         raise ValueError("how strong is the penalty to be: give lambda_=, or select='cv', one of them")
@@ -257,9 +261,11 @@ def penalised(
             warnings.warn(note, UserWarning, stacklevel=3)
         fit = found.best(rule)
     else:
-        for name in ("folds", "groups", "seed", "measure"):
+        for name in (*FOLDS, "lambdas", "count", "smallest", "complete"):
             if name in options:
-                raise ValueError(f"{name}= is for select='cv'; with lambda_= nothing is chosen")
+                raise ValueError(
+                    f"{name}= is for select='cv'; with lambda_= there is one penalty, and nothing is chosen"
+                )
         asked = _asked("logit", options | {"lambdas": [one_lambda(lambda_)]})
         prepared, engine, frames = _solved(formula, data, asked)
         fit = PenalisedFit(prepared, frames, engine, "as asked", asked.policy)
@@ -276,16 +282,16 @@ def _solved(formula: Any, data: Any, asked: Asked) -> tuple[Prepared, paths.Path
     )
 
 
-def _is_count(folds: Any) -> bool:
-    return isinstance(folds, (int, np.integer)) and not isinstance(folds, bool)
+def _is_count(given: Any) -> bool:
+    return isinstance(given, (int, np.integer)) and not isinstance(given, bool)
 
 
-def _asked(door: str, options: dict[str, Any]) -> Asked:
-    """TypeError for an option that there is not."""
+def _asked(door: str, options: dict[str, Any], more: tuple[str, ...] = ()) -> Asked:
+    """TypeError for an option that there is not; `more`: those that the door has besides."""
     known = [field.name for field in fields(Asked)]
     for name in options:
         if name not in known:
-            raise TypeError(f"{door}() has no option {name!r}{suggestion(name, known)}")
+            raise TypeError(f"{door}() has no option {name!r}{suggestion(name, [*known, *more])}")
     asked = Asked(**options)
     asked.check()
     return asked

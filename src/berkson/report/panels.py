@@ -64,11 +64,13 @@ class Spans:
 
 @dataclass(frozen=True)
 class Rule:
-    """A vertical line across the panel, with a text at its upper end, on one side of it."""
+    """A vertical line across the panel, with a text on one side of it (the other, where that has no room), at its upper
+    end, or at its lower."""
 
     x: float
     text: str = ""
     side: Literal["left", "right"] = "right"
+    end: Literal["upper", "lower"] = "upper"
 
 
 @dataclass(frozen=True)

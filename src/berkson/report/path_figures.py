@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from berkson.report.figure import Figure
 from berkson.report.layout import significant
-from berkson.report.panels import Axis, End, Ink, Line, Mark, Panel, Points, Rule, Spans, axis, number, thinned
+from berkson.report.panels import Axis, End, Line, Mark, Panel, Points, Rule, Spans, axis, number, thinned
 from berkson.select.cross_validation import CrossValidation
 from berkson.select.measures import Curve
 from berkson.select.path import Path
@@ -73,35 +74,47 @@ def path_panels(
     if scaled:
         coef = coef * units(found.start.rows, standardize=True, intercept=True)
     titles = [""] if coef.shape[1] == 1 else [f"class {name}" for name in classes]
-    return tuple(_coefficients(found, coef[:, k], names, titles[k], rules, scaled) for k in range(coef.shape[1]))
+    inks = _inks(coef)
+    return tuple(_coefficients(found, coef[:, k], names, inks, titles[k], rules, scaled) for k in range(len(titles)))
+
+
+def _inks(coef: F64) -> dict[int, int]:
+    """The colours of those columns (L, K, p) that reach furthest: in turn from top to bottom where there is one panel,
+    so that neighbours differ; of several classes in the order of the columns."""
+    reach = np.abs(coef).max(axis=(0, 1))
+    named = [int(j) for j in np.argsort(-reach, kind="stable")[:NAMED] if reach[j] > 0.0]
+    order = sorted(named, key=lambda j: -coef[-1, 0, j]) if coef.shape[1] == 1 else sorted(named)
+    return {j: k for k, j in enumerate(order)}
 
 
 def _coefficients(
-    found: Path, coef: F64, names: Sequence[str], title: str, rules: Sequence[Rule], scaled: bool
+    found: Path,
+    coef: F64,
+    names: Sequence[str],
+    inks: dict[int, int],
+    title: str,
+    rules: Sequence[Rule],
+    scaled: bool,
 ) -> Panel:
     """Of one equation: coef (L, p)."""
     place, p = _places(found.lambdas), coef.shape[1]
     reach = np.abs(coef).max(axis=0)
-    named = [int(j) for j in np.argsort(-reach, kind="stable")[:NAMED] if reach[j] > 0.0]
-    order = sorted(named, key=lambda j: -coef[-1, j])  # colours in turn from top to bottom, so that neighbours differ
-    inks: dict[int, Ink] = {j: k for k, j in enumerate(order)}
     drawn = [j for j in np.argsort(reach, kind="stable").tolist() if reach[j] > 0.0]
-    low, high = place[[0, -1]]
-    marks: list[Mark] = [Line(np.array([low, high]), np.zeros(2), "quiet")]
+    named = [j for j in drawn if j in inks]
+    marks: list[Mark] = [Line(place[[0, -1]], np.zeros(2), "quiet")]
     marks += [Line(place, coef[:, j], inks.get(j, "quiet"), names[j]) for j in drawn]
     marks += rules
-    unnamed = len(drawn) - len(named)
-    zero = p - len(drawn)
-    left = [f"{unnamed} more in grey"] * bool(unnamed) + [f"{zero} never enter"] * bool(zero)
+    left = [f"{len(drawn) - len(named)} more in grey"] * (len(named) < len(drawn))
+    left += [f"{p - len(drawn)} never enter"] * (len(drawn) < p)
     return Panel(
         _lambda_axis(place, found.lambdas),
         axis("log-odds per standard deviation" if scaled else "log-odds per unit", np.append(coef, 0.0)),
         tuple(marks),
         ": ".join(filter(None, [title, "coefficients" + (f" ({', '.join(left)})" if left else "")])),
-        tuple(End(float(coef[-1, j]), names[j], inks[j]) for j in order),
+        tuple(End(float(coef[-1, j]), names[j], inks[j]) for j in named),
         _tops(place, found.df),
         "columns",
-        height=TALL if found.coef.shape[1] == 1 else SHORT,
+        height=SHORT if title else TALL,
     )
 
 
@@ -138,9 +151,12 @@ def _rules(chosen: Curve, lambdas: F64) -> list[Rule]:
     """Lines at the best lambda and at the largest within one standard error of it."""
     place = _places(lambdas)
     best, one_se = float(place[chosen.best]), float(place[chosen.one_se])
+    end: Literal["upper", "lower"] = (
+        "lower" if chosen.measure in ("accuracy", "auc") else "upper"
+    )  # away from the curve
     if best == one_se:
-        return [Rule(best, "best, and one standard error")]
-    return [Rule(one_se, "one standard error", "left"), Rule(best, "best")]
+        return [Rule(best, "best, and one standard error", end=end)]
+    return [Rule(one_se, "one standard error", "left", end), Rule(best, "best", end=end)]
 
 
 def _width(chosen: Curve) -> F64:

@@ -17,7 +17,7 @@ from berkson.table import listing
 
 F64 = npt.NDArray[np.float64]
 
-LINES = 30  # of a table of lambdas
+LINES = 20  # of a table of lambdas
 NAMES = 4  # of the columns that come and go at a lambda
 COLUMNS = 60  # of a table of coefficients
 CLASSES = 8  # side by side in it
@@ -62,7 +62,7 @@ def fit_blocks(given: Prepared, found: Path, chosen: str) -> Iterator[Block]:
         return
     yield from _coefficients(given, found)
     yield Paragraph(
-        f"deviance explained {100.0 * float(found.deviance_ratio[0]):.2f}%, of {found.null_deviance:.2f}; "
+        f"deviance explained {_percent(float(found.deviance_ratio[0]))}, of {found.null_deviance:.2f}; "
         "no standard errors: coefficients are shrunk, and chosen by the data that would judge them",
         "quiet",
     )
@@ -84,7 +84,11 @@ def _head(given: Prepared, found: Path) -> Iterator[Block]:
     free = _free(given, found)
     if free:
         yield Paragraph(f"not penalised: {listing(free)}")
-    if given.schema.factors and found.options.groups is None and found.options.l1_ratio > 0.0:
+    if (
+        any(len(f.levels) > 2 for f in given.schema.factors.values())
+        and found.options.groups is None
+        and found.options.l1_ratio > 0.0
+    ):
         yield Paragraph(
             "each level of a factor but its reference is a column of its own, which comes and goes by itself", "quiet"
         )
@@ -111,7 +115,7 @@ def _lambdas(given: Prepared, found: Path) -> Grid:
         old = np.zeros_like(used[i]) if before is None else used[before]
         moved = _moved(names, used[i] & ~old, "+ "), _moved(names, old & ~used[i], "- ")
         proof = f"{found.gap[i]:.0e}" if np.isfinite(found.gap[i]) else "nothing"
-        explained = f"{100.0 * float(found.deviance_ratio[i]):.2f}%"
+        explained = _percent(float(found.deviance_ratio[i]))
         numbers = (str(found.df[i]), explained, proof)
         style = Row("").style if found.certified[i] else "bad"
         rows.append(Row(significant(float(found.lambdas[i])), numbers, "  ".join(filter(None, moved)), style))
@@ -181,6 +185,8 @@ def _chosen_coefficients(given: Prepared, found: CrossValidation) -> Iterator[Bl
     for k, name in enumerate(classes[:CLASSES]):
         values = np.column_stack([np.append(path.intercept[i, k], path.coef[i, k]) for i in at])
         yield Grid((f"log-odds{': ' if name else ''}{name}", *headings), tuple(_rows(given, values)))
+    if len(classes) > CLASSES:
+        yield Paragraph(f"and so for {len(classes) - CLASSES} more classes", "quiet")
     unused = int((~(path.coef[at] != 0.0).any(axis=(0, 1))).sum())
     if unused:
         yield Paragraph(f"{unused} of {len(given.schema.names)} columns have no coefficient at either", "quiet")
@@ -221,6 +227,10 @@ def _with_values(given: Prepared, values: F64) -> Iterator[tuple[Row, float]]:
     rows = list(_rows(given, values[:, None]))
     kept = values[values != 0.0][: len(rows)].tolist()
     yield from zip(rows, [*kept, 0.0][: len(rows)], strict=True)
+
+
+def _percent(share: float) -> str:
+    return f"{round(100.0 * share, 2) + 0.0:.2f}%"  # no minus before a rounded zero
 
 
 def _effort(passes: float, seconds: float) -> str:

@@ -69,9 +69,12 @@ def _mark(mark: Mark, on: Any) -> None:
         on.errorbar(mark.x, middle, half, fmt="none", ecolor=_colour(mark.ink), elinewidth=0.9, capsize=2)
     elif isinstance(mark, Rule):
         on.axvline(mark.x, color=QUIET, linewidth=0.9, linestyle="--")
-        place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
-        step, side = ((-4, -2), "right") if mark.side == "left" else ((4, -2), "left")
-        on.annotate(_plain(mark.text), (mark.x, 1.0), step, color=QUIET, fontsize=10 * POINT, ha=side, **place)
+        low, high = on.get_xlim()
+        left = mark.side == "left" and mark.x - low > 0.25 * (high - low)
+        step, side = (-4, "right") if left else (4, "left")
+        at, drop, edge = (1.0, -2, "top") if mark.end == "upper" else (0.0, 4, "bottom")
+        place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": side, "va": edge}
+        on.annotate(_plain(mark.text), (mark.x, at), (step, drop), color=QUIET, fontsize=10 * POINT, **place)
     elif isinstance(mark, Text):
         sides = {"start": "left", "middle": "center", "end": "right"}
         on.text(mark.x, mark.y, _plain(mark.text), color=_colour(mark.ink), ha=sides[mark.anchor], va="center")

@@ -102,10 +102,11 @@ class _Drawn:
     def rules(self) -> Iterator[str]:
         for rule in self.panel.marks:
             if isinstance(rule, Rule):
-                x = LEFT + self.x(rule.x)
-                yield _segment(x, self.top, x, self.top + self.panel.height, "edge", dashed=True)
-                beside, anchor = (x - 6, "end") if rule.side == "left" else (x + 6, "start")
-                yield _text(beside, self.top + 13, rule.text, anchor, "quiet")
+                at, room = self.x(rule.x), LETTER * len(rule.text) + 6
+                left = at > room if rule.side == "left" else at + room > self.width
+                y = self.top + (13 if rule.end == "upper" else self.panel.height - 10)
+                yield _segment(LEFT + at, self.top, LEFT + at, self.top + self.panel.height, "edge", dashed=True)
+                yield _text(LEFT + at + (-6 if left else 6), y, rule.text, "end" if left else "start", "quiet")
 
     def names(self) -> Iterator[str]:
         """Names at the right, moved apart, each with a thin line to where it belongs."""
