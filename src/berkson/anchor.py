@@ -79,13 +79,14 @@ def anchor_of(
 
 @dataclass(frozen=True, slots=True)
 class Extents:
-    """How far data reach: weight of each class (K,), the longest row in a solver's coordinates, the largest offset, and
-    whether each equation's last coordinate is the constant."""
+    """How far data reach: weight of each class (K,), the longest row in a solver's coordinates, the largest offset,
+    whether each equation's last coordinate is the constant, and the equations of K classes (see `Coordinates.basis`)."""
 
     class_weight: F64
     longest: float
     offset: float
     constant: bool
+    basis: F64 | None
 
 
 def bound_by_size(theta: F64, gradient: F64, penalty: ElasticNet, objective: float, extents: Extents) -> Bound:
@@ -97,20 +98,23 @@ def bound_by_size(theta: F64, gradient: F64, penalty: ElasticNet, objective: flo
     weight W whose constant lies d below the largest costs W (d - B), which is at most P(theta).
     """
     slack, excess = penalty.split(theta, gradient, 0.0)
-    equations = 1 if len(extents.class_weight) == 2 else len(extents.class_weight)
+    basis = extents.basis
+    equations = 1 if basis is None else basis.shape[1]
     held = penalty.held
     free = ~held.reshape(equations, -1)
     if free[:, :-1].any() or (free[:, -1].any() and not extents.constant) or not held.any():
         return NOTHING
     gap = slack + float(excess[held] @ theta[held]) + penalty.dual_norm(excess) * objective
     if free[:, -1].any():
-        ends = 1 if equations == 1 else 2  # predictors that differ
-        reach = extents.longest * penalty.reach(objective) + ends * extents.offset
+        ends = 1 if basis is None else 2  # predictors that differ
+        turned = math.sqrt(2.0) if basis is not None and equations < len(basis) else 1.0  # two classes' by contrasts
+        reach = turned * extents.longest * penalty.reach(objective) + ends * extents.offset
         below = reach + objective / extents.class_weight
         constant, pull = theta.reshape(equations, -1)[:, -1], excess.reshape(equations, -1)[:, -1]
-        if equations == 1:
+        if basis is None:
             gap += abs(pull[0]) * max(abs(constant[0] + below[1]), abs(below[0] - constant[0]))
         else:  # of constants counted from the largest, which changes no product with what sums to zero
+            constant, pull = basis @ constant, basis @ pull
             from_top = constant - constant.max()
             gap += float(np.abs(pull) @ np.maximum(np.abs(from_top), np.abs(from_top + below)))
     return Bound(gap, math.inf, gap, 0.0) if gap >= 0.0 else NOTHING

@@ -146,10 +146,10 @@ def _prove(model: Model, penalty: ElasticNet, course: Course, seen: Witness) -> 
             else seen.anchor.hessian.diagonal(),
         )
     place = course.place
-    if proof.gap <= course.target or (place.contrasts > 1 and not place.symmetric):
+    if proof.gap <= course.target:
         return proof
     constant = place.kept is None or int(place.kept[-1]) == len(place.center)
-    extents = Extents(course.class_weight, math.sqrt((yield Extent())), course.offset, constant)
+    extents = Extents(course.class_weight, math.sqrt((yield Extent())), course.offset, constant, place.basis)
     by_size = bound_by_size(theta, gradient, penalty, model.value(penalty), extents)
     return min(proof, by_size, key=lambda known: known.gap)
 
