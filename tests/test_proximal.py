@@ -112,3 +112,19 @@ def test_saga_finds_nothing_better() -> None:
     np.testing.assert_allclose(coef, peer.coef_, atol=1e-7)  # what saga reaches
     np.testing.assert_allclose(intercept, peer.intercept_, atol=1e-7)
     assert (coef == 0).sum() == (peer.coef_ == 0).sum() > 0
+
+
+def test_quadratics_that_are_flat_have_their_minimum_found() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        n, p = rng.integers(3, 30), rng.integers(7, 25)
+        A = rng.normal(size=(n, p))
+        A[:, -1], A[:, -2] = A[:, 0] + A[:, 1], A[:, 2]  # combinations
+        hessian, linear = A.T @ A, 3.0 * A.T @ rng.normal(size=n)
+        threshold = rng.choice([0.01, 0.3, 2.0]) * np.where(rng.random(p) < 0.1, 0.0, rng.uniform(0.1, 1.0, p))
+        start = rng.normal(size=p) * (rng.random(p) < rng.choice([0.0, 0.3, 1.0]))
+        found = quadratic_minimum(hessian, linear, threshold, start)
+        gradient = hessian @ found + linear
+        used = found != 0.0
+        np.testing.assert_allclose((gradient + threshold * np.sign(found))[used], 0.0, atol=1e-8)  # of sums of hundreds
+        assert (np.abs(gradient) <= threshold + 1e-8).all()

@@ -22,6 +22,7 @@ SYSTEMS = 20  # linear systems for each coordinate: past any count seen from a b
 SHARE, ONE = 0.5, 1.0  # of the largest violation: which coordinates enter together; only the one with the largest
 SETTLED = math.inf  # length of a step that kept all signs
 FLAT, LEVEL = 1e-12, 1e-9  # of the largest curvature: none; of the gradient: it does not slope along what is flat
+STILL = 1e-9  # of the largest coordinate of a flat direction: none of it
 LARGE = 1e9  # a solution so many times larger than curvature and gradient suggest is of a singular system
 
 
@@ -59,6 +60,8 @@ def _solve_active(hessian: F64, linear: F64, threshold: F64, x: F64, active: npt
     matrix, pull, here = hessian[np.ix_(places, places)], threshold[places], x[places]
     gradient = matrix @ here + linear[places]
     step, bounded = _newton_step(matrix, gradient + pull * sign[places])
+    if not bounded:
+        step[np.abs(step) <= STILL * np.abs(step).max()] = 0.0  # by rounding they would cross zero somewhere far away
     wrong = (pull > 0.0) & ((here + step) * sign[places] < 0.0 if bounded else step * sign[places] < 0.0)
     if not wrong.any():
         x[places] = here + step
@@ -68,7 +71,7 @@ def _solve_active(hessian: F64, linear: F64, threshold: F64, x: F64, active: npt
     lengths = np.unique(np.append(crossing[crossing < end], end))
     values = (
         lengths * float(gradient @ step)
-        + 0.5 * lengths**2 * float(step @ matrix @ step)
+        + 0.5 * lengths**2 * (float(step @ matrix @ step) if bounded else 0.0)
         + np.abs(here + lengths[:, None] * step) @ pull
     )
     length = float(lengths[values.argmin()])
