@@ -174,9 +174,16 @@ def test_penalty_names_the_elastic_net() -> None:
     np.testing.assert_array_equal(unpenalised.coef_, LogisticRegression(C=np.inf).fit(X, y).coef_)
 
 
-def test_lasso_of_many_classes_is_refused() -> None:
-    with pytest.raises(InputError, match="the lasso is fitted for two classes so far, and there are 3: use a ridge"):
-        LogisticRegression(l1_ratio=1.0).fit(X, y3)
+@pytest.mark.parametrize("l1_ratio", [0.4, 1.0])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_elastic_net_of_many_classes_is_that_of_saga(l1_ratio: float, fit_intercept: bool) -> None:
+    options: dict[str, Any] = {"C": 0.1, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+    model = LogisticRegression(**options).fit(X, y3)
+    peer = TheirLogisticRegression(**options, solver="saga", tol=1e-11, max_iter=20_000).fit(X, y3)
+    assert model.certificate_.certified
+    np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-6)  # what saga reaches
+    np.testing.assert_allclose(model.intercept_, peer.intercept_, atol=1e-6)
+    assert (model.coef_ == 0.0).sum() == (peer.coef_ == 0.0).sum() > 0
 
 
 def test_elastic_net_warns_where_nothing_is_proved() -> None:

@@ -50,8 +50,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     C : float > 0, default=1.0
         Inverse of the strength of the penalty; ``np.inf`` is plain maximum likelihood.
     l1_ratio : float in [0, 1], default=0.0
-        0 is the ridge, 1 the lasso, between them is the elastic net.  Where it is not 0, coefficients may be exactly 0;
-        it is for two classes so far.
+        0 is the ridge, 1 the lasso, between them is the elastic net.  Where it is not 0, coefficients may be exactly 0.
+        Of an even number of classes the lasso may leave a column's K coefficients free to shift together without a
+        change of fit or penalty; then the two in the middle are of equal size.
     tol : float >= 0, default=1e-8
         The suboptimality to be proved: (objective - optimum) / objective of the model that knows only class
         frequencies.  It means the same for every size, scale and solver, unlike the ``tol`` of scikit-learn.
