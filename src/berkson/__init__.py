@@ -9,15 +9,10 @@ if TYPE_CHECKING:
     from berkson.estimators import LogisticRegression, LogisticRegressionCV
     from berkson.inference.estimates import StatisticsError
     from berkson.inference.scenarios import Shift
-    from berkson.logistic import (
-        LogitCrossValidation,
-        LogitFit,
-        LogitPath,
-        PenalisedFit,
-        cross_validate,
-        logit,
-        path,
-    )
+    from berkson.logistic import LogitFit, logit
+    from berkson.logistic.paths import LogitCrossValidation, LogitPath
+    from berkson.logistic.penalised import PenalisedFit
+    from berkson.logistic.selection import cross_validate, path
     from berkson.notices import RankWarning, SeparationWarning
     from berkson.problem import InputError
 
@@ -45,17 +40,17 @@ _HOME = {
     "InputError": "berkson.problem",
     "LogisticRegression": "berkson.estimators",
     "LogisticRegressionCV": "berkson.estimators",
-    "LogitCrossValidation": "berkson.logistic",
+    "LogitCrossValidation": "berkson.logistic.paths",
     "LogitFit": "berkson.logistic",
-    "LogitPath": "berkson.logistic",
-    "PenalisedFit": "berkson.logistic",
+    "LogitPath": "berkson.logistic.paths",
+    "PenalisedFit": "berkson.logistic.penalised",
     "RankWarning": "berkson.notices",
     "SeparationWarning": "berkson.notices",
     "Shift": "berkson.inference.scenarios",
     "StatisticsError": "berkson.inference.estimates",
-    "cross_validate": "berkson.logistic",
+    "cross_validate": "berkson.logistic.selection",
     "logit": "berkson.logistic",
-    "path": "berkson.logistic",
+    "path": "berkson.logistic.selection",
 }
 
 

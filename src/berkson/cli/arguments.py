@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from berkson.cli.help import CHECK, FIT, PREDICT, WEIGHT_KIND
+from berkson.cli.help import CHECK, CV, FIT, PATH, PREDICT, WEIGHT_KIND
 from berkson.report.layout import clean
 
 BAD_INPUT = 2  # exit code
+MEASURES = ("log_loss", "deviance", "brier", "accuracy", "auc")  # of `select.measures`, which is not imported for this
 
 
 class _Parser(argparse.ArgumentParser):
@@ -88,11 +89,62 @@ def fit_parser() -> _Parser:
     return parser
 
 
+def path_parser() -> _Parser:
+    """The arguments of `berkson path`."""
+    parser = _Parser("path", PATH, 'FILE "FORMULA" [options]')
+    _add_penalty(parser)
+    return parser
+
+
+def cv_parser() -> _Parser:
+    """The arguments of `berkson cv`."""
+    parser = _Parser("cv", CV, 'FILE "FORMULA" [options]')
+    add = parser.add_argument
+    add("--folds", metavar="N|COLUMN", default="10", help="how many, or the column that tells each row's (default 10)")
+    add("--groups", metavar="COLUMN", help="rows that stay together in the drawing of folds")
+    add("--seed", type=_count, default=0, help="of the drawing (default 0)")
+    add("--measure", choices=MEASURES, default="log_loss", help="by which the penalty is chosen (default: log_loss)")
+    add(
+        "--rule",
+        choices=("min", "1se"),
+        default="min",
+        help="the best mean, or the largest lambda within one std. error",
+    )
+    add("--save", "--model", metavar="PATH", help="the model of the penalty chosen, for berkson predict")
+    _add_penalty(parser)
+    return parser
+
+
+def _add_penalty(parser: _Parser) -> None:
+    """The table, the penalty, and what is made of them: arguments of `berkson path` and `berkson cv`."""
+    add = parser.add_argument
+    add("file", metavar="FILE", help="the table")
+    add("formula", metavar="FORMULA", help="what is explained by what; see berkson fit --help")
+    add("--l1-ratio", type=_unit, default=1.0, help="from 0 (ridge) to 1 (lasso, the default)")
+    add("--lambda", dest="lambdas", metavar="X", type=_not_negative, action="append", help="a penalty; once for each")
+    add("--count", type=_positive, default=100, help="how many, where --lambda does not say (default 100)")
+    add("--smallest", type=_share, help="the smallest, as a part of the largest (default: 1e-4; of wide tables 1e-2)")
+    add("--unpenalised", metavar="NAMES", type=_names, action="extend", default=[], help="a,b: always in the model")
+    add("--group-terms", action="store_true", help="the columns of a term come and go together")
+    add("--no-standardize", action="store_true", help="penalise coefficients per unit of their columns")
+    add("--complete", action="store_true", help="go on to the smallest lambda, even where fits hardly change")
+    add("--event", metavar="LEVEL", help="the class whose probability is modelled, of two")
+    add("--weights", metavar="COLUMN", help="a weight for each row")
+    add("--offset", metavar="COLUMN", help="a known part of the log-odds")
+    add("--missing", choices=("drop", "error"), default="drop", help="rows with a missing value (default: drop)")
+    add("--na", metavar="TEXT", action="append", default=[], help="a text that means missing, besides the usual")
+    add("--tol", type=_share, default=1e-6, help="certified distance to each optimum, relative (default 1e-6)")
+    add("--max-iter", type=_positive, default=100, help="iterations of a fit (default 100)")
+    add("--plot", metavar="PATH", help="a figure: .svg, .html or (with matplotlib) .png")
+    add("--json", action="store_true", help="print everything as JSON instead of the report")
+    add("--quiet", action="store_true", help="print nothing but problems")
+
+
 def predict_parser() -> _Parser:
     """The arguments of `berkson predict`."""
     parser = _Parser("predict", PREDICT, "MODEL FILE [options]")
     add = parser.add_argument
-    add("model", metavar="MODEL", help="written by berkson fit")
+    add("model", metavar="MODEL", help="written by berkson fit or berkson cv")
     add("file", metavar="FILE", help="the table")
     add("--output", metavar="PATH", help="write here instead of standard output")
     add("--kind", choices=("probability", "class", "link"), default="probability", help="(default: probability)")
@@ -131,6 +183,24 @@ def _share(text: str) -> float:
     if not 0.0 < value < 1.0:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
+
+
+def _unit(text: str) -> float:
+    value = _real(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return value
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of names: separate them by commas")
+    return names
+
+
+def _count(text: str) -> int:
+    return 0 if text == "0" else _positive(text)
 
 
 def _positive(text: str) -> int:

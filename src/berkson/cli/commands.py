@@ -16,17 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from berkson.cli.arguments import BAD_INPUT, check_parser, fit_parser, nearest, predict_parser
+from berkson.cli.common import INTERRUPTED, OK, PIPE_CLOSED, columns, read, say, verdict, writable
 from berkson.cli.help import USAGE
+from berkson.cli.selection import cv, path
 from berkson.report.layout import clean, show
 from berkson.report.progress import stage
 
 if TYPE_CHECKING:
-    from berkson.formula import Formula
     from berkson.logistic import LogitFit
     from berkson.report.summary import Findings
-    from berkson.table import Table
-
-OK, NOT_CERTIFIED, INTERRUPTED, PIPE_CLOSED = 0, 1, 130, 141
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
@@ -43,8 +41,8 @@ def _fit(argv: Sequence[str]) -> int:
     from berkson.model_file import save, to_dict
 
     formula = parse(args.formula if args.target is None else f"{Name(args.target)} ~ .")
-    path = None if args.no_save else _writable(args.save or _default_path(args.file))
-    table = _read(args, _columns(formula, args))
+    path = None if args.no_save else writable(args.save or _default_path(args.file))
+    table = read(args, columns(formula, args, *args.cluster))
     with stage(f"fitting {formula.response}", args.quiet), _told_in_the_report():
         fit = logit(
             formula,
@@ -79,7 +77,7 @@ def _fit(argv: Sequence[str]) -> int:
         if not args.json and not args.quiet:
             print(f"Model saved as {clean(path)}")
     proof = fit.model.proof
-    return _verdict(proof.certified, proof.status, args.quiet or args.json)
+    return verdict(proof.certified, proof.status, args.quiet or args.json)
 
 
 def _findings(fit: LogitFit, args: argparse.Namespace) -> Findings:
@@ -112,23 +110,23 @@ def _predict(argv: Sequence[str]) -> int:
     from berkson.model_file import load, replacing
     from berkson.report.predictions import predict
 
-    output = None if args.output is None else _writable(args.output)
+    output = None if args.output is None else writable(args.output)
     model = load(args.model)
     # an offset may be absent where the policy allows: all columns, then, and what is there is found by name
-    table = _read(args, model.predictors if model.policy == "error" else None)
+    table = read(args, model.predictors if model.policy == "error" else None)
     with stage(f"predicting {len(model.schema.names)} columns"):
         found = predict(model, table, args.kind)
     if not model.proof.certified:
-        _say(f"note: the model is not certified ({model.proof.status})")
+        say(f"note: the model is not certified ({model.proof.status})")
     if output is None:
         found.write(sys.stdout)
     else:
         with replacing(output) as file:
             found.write(file)
     for note in found.notes:
-        _say(f"note: {note}")
+        say(f"note: {note}")
     if found.empty:
-        _say(f"note: {found.empty:,} of {table.n_rows:,} rows have a missing value, and an empty prediction")
+        say(f"note: {found.empty:,} of {table.n_rows:,} rows have a missing value, and an empty prediction")
     return OK
 
 
@@ -139,59 +137,28 @@ def _check(argv: Sequence[str]) -> int:
     from berkson.report.summary import check_report
 
     model = load(args.model)
-    table = _read(args, model.columns)
+    table = read(args, model.columns)
     with stage("checking", args.quiet):
         certificate, problem, rows = model.certificate(table, args.tol or model.proof.tol)
     proof = proof_of(certificate, problem)
     if not args.quiet:
         show(check_report(model, proof, rows, table.source), sys.stdout)
-    return _verdict(proof.certified, proof.status, args.quiet)
-
-
-def _verdict(certified: bool, status: str, unseen: bool) -> int:
-    """The exit code; where no report was printed, or not to a terminal, what is wrong goes to standard error too."""
-    if not certified and (unseen or not sys.stdout.isatty()):
-        _say(status)
-    return OK if certified else NOT_CERTIFIED
-
-
-def _read(args: argparse.Namespace, columns: Sequence[str] | None) -> Table:
-    from berkson.read import MISSING, read_table
-
-    with stage(f"reading {args.file}", getattr(args, "quiet", False)) as progress:
-        return read_table(args.file, columns, missing=MISSING | set(args.na), progress=progress)
-
-
-def _columns(formula: Formula, args: argparse.Namespace) -> list[str] | None:
-    """The columns that a fit needs; None for all."""
-    from berkson.formula.syntax import has_dot
-
-    if has_dot(formula.right):
-        return None
-    response = () if formula.response is None else formula.response.columns
-    return [*response, *formula.columns, *args.cluster, *(name for name in (args.weights, args.offset) if name)]
+    return verdict(proof.certified, proof.status, args.quiet)
 
 
 def _default_path(file: str) -> str:
     return Path(Path(file).name.removesuffix(".gz")).stem + ".model.json"
 
 
-def _writable(path: str) -> str:
-    """The path of a file to be written, looked at before any work is done."""
-    if Path(path).is_dir():
-        raise ValueError(f"{path} is a directory; name a file in it")
-    if not Path(path).parent.is_dir():
-        raise ValueError(f"there is no directory {Path(path).parent}; make it first")
-    return path
-
-
-def _say(sentence: str) -> None:
-    print(f"berkson: {clean(sentence)}", file=sys.stderr)
-
-
 # --- entry ----------------------------------------------------------------------------------------------------------
 
-_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"fit": _fit, "predict": _predict, "check": _check}
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "fit": _fit,
+    "path": path,
+    "cv": cv,
+    "predict": _predict,
+    "check": _check,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -206,18 +173,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # of argparse
         return stop.code if isinstance(stop.code, int) else OK
     except KeyboardInterrupt:
-        _say("interrupted")
+        say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # what is still in the buffer would fail again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:
-        _say(f"{error.filename or 'standard output'} cannot be written: {error.strerror or error}")
+        say(f"{error.filename or 'standard output'} cannot be written: {error.strerror or error}")
     except MemoryError:
-        _say("there is not enough memory for this table")
+        say("there is not enough memory for this table")
     except ValueError as error:
-        _say(str(error))
+        say(str(error))
     return BAD_INPUT
 
 
@@ -242,10 +209,10 @@ def _dispatch(argv: Sequence[str]) -> int:
     else:
         kind = "option" if command.startswith("-") else "command"
         known = ["--help", "--version"] if kind == "option" else list(_COMMANDS)
-        _say(f"unknown {kind} '{command}'{nearest(command, known)}; see berkson --help")
+        say(f"unknown {kind} '{command}'{nearest(command, known)}; see berkson --help")
         return BAD_INPUT
     return OK
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    _say(f"note: {message}")
+    say(f"note: {message}")

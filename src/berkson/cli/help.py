@@ -36,12 +36,15 @@ Logistic regression, binary and multinomial, with a proof of the optimum.
 
 commands
   fit FILE FORMULA      fit a model, print it, and save it as JSON
+  path FILE FORMULA     fits under many penalties, from the lasso to the ridge
+  cv FILE FORMULA       choose a penalty by cross-validation, and save the model
   predict MODEL FILE    predictions of a saved model for new rows, as CSV
   check MODEL FILE      prove (or not) that a saved model is the optimum on these data
 
 examples
   berkson fit births.csv "low ~ age + lwt + C(race) + smoke"
   berkson fit births.csv --target low --event 1 --save all.json
+  berkson cv births.csv "low ~ ." --plot cv.html --save lasso.json
   berkson predict births.model.json new.csv --output predictions.csv
   berkson check births.model.json births.csv
 
@@ -89,6 +92,41 @@ there.  Exit code 0 where the optimum is certified, 1 where it is not.
 
 example
   berkson check births.model.json births.csv
+
+{FILES}
+{EXIT_CODES}"""
+
+PENALTY = """\
+penalty
+  losses / total weight + lambda sum_j (l1_ratio |coef_j| + (1 - l1_ratio) / 2 coef_j^2), as glmnet has it, coefficients
+  in units of their columns' standard deviations.  Each level of a factor but its reference is a column of its own;
+  --group-terms keeps them together.  --unpenalised names columns of the design (C(race)[2]), terms (C(race)) or
+  columns of the table (race).
+"""
+
+PATH = f"""\
+Fit a logistic regression under a sequence of penalties, from the one that leaves no column to hardly any, and certify
+each fit.  The table tells where columns come and go.
+
+{PENALTY}
+examples
+  berkson path births.csv "low ~ ." --plot path.svg
+  berkson path births.csv "low ~ age + lwt + C(race) + smoke" --l1-ratio 0.5 --unpenalised age
+  berkson path births.csv "low ~ ." --lambda 0.1 --lambda 0.01 --json
+
+{FILES}
+{EXIT_CODES}"""
+
+CV = f"""\
+Choose the penalty of a logistic regression by cross-validation: a path, the same penalties without each fold, and how
+well these predict the rows that did not train them.  Every fit is certified.  --save keeps the model of the penalty
+chosen, for berkson predict.
+
+{PENALTY}
+examples
+  berkson cv births.csv "low ~ ." --folds 10 --save lasso.json --plot cv.html
+  berkson cv births.csv "low ~ . - id" --groups hospital --rule 1se --measure auc
+  berkson predict lasso.json new.csv
 
 {FILES}
 {EXIT_CODES}"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import fields
 from inspect import signature
-from typing import Any, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import numpy as np
 
@@ -14,13 +14,13 @@ from berkson.inference.bias_reduction import Method
 from berkson.inference.estimates import Estimates, WeightKind
 from berkson.logistic.inputs import Options, clusters_by, trials_of
 from berkson.logistic.numbers import with_covariance
-from berkson.logistic.paths import Rule
-from berkson.logistic.penalised import PenalisedFit
 from berkson.logistic.reading import class_number, solved
 from berkson.logistic.result import LogitFit
-from berkson.logistic.selection import FOLDS, Asked, penalised
 from berkson.notices import RankWarning, SeparationWarning
 from berkson.table import listing, suggestion
+
+if TYPE_CHECKING:
+    from berkson.logistic.penalised import PenalisedFit
 
 PenaltyName = Literal["lasso", "ridge", "elastic net"]
 
@@ -53,7 +53,7 @@ def logit(
     penalty: PenaltyName | None = None,
     lambda_: float | None = None,
     select: Literal["cv"] | None = None,
-    rule: Rule = "min",
+    rule: Literal["min", "1se"] = "min",
     **options: Any,
 ) -> LogitFit | PenalisedFit:
     """Logistic regression by maximum likelihood, with inference: `logit("y ~ a + C(g)", data)` or `logit(y, X)`.
@@ -101,13 +101,16 @@ def logit(
     (1.214, 0.9126)
     """
     if penalty is not None:
+        from berkson.logistic.selection import penalised
+
         unpenalised = {"covariance": covariance, "cluster": cluster, "bias_reduction": bias_reduction}
         _refuse_together(unpenalised | {"strength": strength or None})
         shared = {"event": event, "weights": weights, "weight_kind": weight_kind, "offset": offset}
         shared |= {"intercept": intercept, "missing": missing, "policy": policy}
         shared |= {"tol": tol, "max_iterations": max_iterations}
         return penalised(formula, data, penalty, lambda_, select, rule, reference, shared | options)
-    _refuse_alone({"lambda_": lambda_, "select": select} | options)
+    if options or lambda_ is not None or select is not None:
+        _refuse_alone({"lambda_": lambda_, "select": select} | options)
     if missing not in ("drop", "raise"):
         raise ValueError(f"missing={missing!r} is neither 'drop' nor 'raise'")
     if bias_reduction not in (None, "firth", "mean", "median"):
@@ -144,6 +147,8 @@ def _refuse_together(options: dict[str, Any]) -> None:
 
 def _refuse_alone(options: dict[str, Any]) -> None:
     """TypeError for options that there are not, ValueError for those of penalties."""
+    from berkson.logistic.selection import FOLDS, Asked
+
     known = [field.name for field in fields(Asked)]
     for name, value in options.items():
         if name in ("lambda_", "select", *FOLDS, *known):

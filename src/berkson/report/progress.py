@@ -35,9 +35,10 @@ class _Bar:
 
     def start(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+        left = (TimeRemainingColumn(), TextColumn("left")) if self.share else ()
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), *left)
         bar = Progress(*columns, console=Console(stderr=True), transient=True)
         total = 1.0 if self.share else None  # without a share: a bar that only shows that work goes on
         self.task = bar.add_task(self.what, total=total)

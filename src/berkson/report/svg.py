@@ -100,11 +100,16 @@ class _Drawn:
             yield _text(LEFT, self.top - above, panel.title, weight=600)
 
     def rules(self) -> Iterator[str]:
+        """Vertical lines, with texts that give way to each other."""
+        taken: list[tuple[float, float]] = []
         for rule in self.panel.marks:
             if isinstance(rule, Rule):
                 at, room = self.x(rule.x), LETTER * len(rule.text) + 6
                 left = at > room if rule.side == "left" else at + room > self.width
-                y = self.top + (13 if rule.end == "upper" else self.panel.height - 10)
+                start, end = (at - room, at) if left else (at, at + room)
+                level = LINE * sum(start < other_end and other_start < end for other_start, other_end in taken)
+                taken += [(start, end)] if rule.text else []
+                y = self.top + (13 + level if rule.end == "upper" else self.panel.height - 10 - level)
                 yield _segment(LEFT + at, self.top, LEFT + at, self.top + self.panel.height, "edge", dashed=True)
                 yield _text(LEFT + at + (-6 if left else 6), y, rule.text, "end" if left else "start", "quiet")
 

@@ -1,0 +1,81 @@
+"""Paths and cross-validations as plain data for other programs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from berkson.model import Prepared, classes_of
+from berkson.select.cross_validation import CrossValidation
+from berkson.select.path import Path
+
+
+def path_record(given: Prepared, found: Path) -> dict[str, Any]:
+    """Every fit with its proof; coefficients that are 0 are left out, as are those of fits without a proof.  Numbers
+    that are not finite are null."""
+    return {
+        "formula": str(given.formula),
+        "rows": {"read": given.rows.read, "used": given.rows.used, "missing": given.rows.missing},
+        "l1_ratio": float(found.options.l1_ratio),
+        "standardize": bool(found.options.standardize),
+        "tol": float(found.tol),
+        "null_deviance": float(found.null_deviance),
+        "ended": found.ended,
+        "passes": float(found.passes),
+        "seconds": float(found.seconds),
+        "columns": list(given.schema.names),
+        "fits": [_fit(given, found, i) for i in range(len(found.lambdas))],
+    }
+
+
+def cross_validation_record(given: Prepared, found: CrossValidation, rule: Literal["min", "1se"]) -> dict[str, Any]:
+    """The path and the curve; `chosen` is the lambda of the rule."""
+    chosen = found.chosen
+    record = path_record(given, found.path)
+    for i, fit in enumerate(record["fits"]):
+        fit["mean"], fit["std_error"] = _finite(chosen.mean[i]), _finite(chosen.se[i])
+        fit["folds_certified"] = bool(found.certified[:, i].all())
+    return record | {
+        "measure": found.measure,
+        "folds": found.folds.count,
+        "lambda_min": found.lambda_min,
+        "lambda_1se": found.lambda_1se,
+        "rule": rule,
+        "chosen": found.lambda_min if rule == "min" else found.lambda_1se,
+        "notes": list(found.notes),
+        "passes": float(found.passes),
+        "seconds": float(found.seconds),
+    }
+
+
+def _fit(given: Prepared, found: Path, i: int) -> dict[str, Any]:
+    certified = bool(found.certified[i])
+    return {
+        "lambda": float(found.lambdas[i]),
+        "df": int(found.df[i]),
+        "deviance_explained": float(found.deviance_ratio[i]),
+        "gap": _finite(found.gap[i]),
+        "certified": certified,
+        "coefficients": _coefficients(given, found, i) if certified else None,
+    }
+
+
+def _coefficients(given: Prepared, found: Path, i: int) -> list[dict[str, Any]]:
+    classes = classes_of(given.schema)
+    names = classes[-1:] if given.problem.n_classes == 2 else classes
+    return [
+        {
+            "class": name,
+            "intercept": float(found.intercept[i, k]),
+            "columns": {
+                column: value
+                for column, value in zip(given.schema.names, found.coef[i, k].tolist(), strict=True)
+                if value != 0.0
+            },
+        }
+        for k, name in enumerate(names)
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
