@@ -33,6 +33,7 @@ FLOORS = (
     {"prepare"},
     {"shortfall"},
     {"fit"},
+    {"wide"},
     {"select", "proof"},
     {"table"},
     {"formula"},

@@ -117,7 +117,7 @@ def prove(
     """
     slack, gradient = penalty.split(theta, gradient, curvature)
     if matrix_free or place.columns > DENSE_UP_TO:
-        proof = yield from _prove_by_few_rows(theta, gradient, penalty, place, class_share)
+        proof = yield from prove_by_few_rows(theta, gradient, penalty, place, class_share)
     if not (place.columns > DENSE_UP_TO or (matrix_free and proof.contraction < 1.0)):
         proof = yield from _prove_smooth(theta, gradient, penalty, place, class_share, hessian, sample)
     return proof if slack == 0.0 else proof.loosened(slack)
@@ -223,7 +223,7 @@ def range_factor(place: Coordinates) -> float:
     return 1.0 if place.basis is None else 2.0
 
 
-def _prove_by_few_rows(
+def prove_by_few_rows(
     theta: F64, gradient: F64, penalty: Ridge, place: Coordinates, class_share: F64
 ) -> Generator[Question, Answer, Bound]:
     """Where columns are too many for a Gram matrix: from the ridge, and what a few rows prove of the one direction
@@ -268,7 +268,7 @@ def _prove_by_few_rows(
 
 
 def _along_constant(kernel: F64, curvature: F64) -> tuple[float, float]:
-    """(c, r) such that F(e) >= c e^2 / 2 for |e| <= r, of one logit (see `_prove_by_few_rows`); (0, 0) where rounding
+    """(c, r) such that F(e) >= c e^2 / 2 for |e| <= r, of one logit (see `prove_by_few_rows`); (0, 0) where rounding
     leaves none."""
     kernel = kernel.copy()
     kernel.flat[:: len(kernel) + 1] += 1.0 / curvature

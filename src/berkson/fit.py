@@ -35,8 +35,9 @@ from berkson.standardise import filled
 F64 = npt.NDArray[np.float64]
 
 POLISH = 1e-24  # of the null objective: where exact Newton stops when its passes cost nothing
+EPSILON = float(np.finfo(np.float64).eps)
 DOUBTFUL = 15  # iterations without a proof of existence after which a programme for separation is worth its time
-WITHIN = 1e-2  # of tol, for the fit in the rows' directions: the proof on the columns takes the rest
+WITHIN, LEFT = 1e-20, 1e-2  # tol of a fit in the rows' directions, where passes cost little; at most this part of tol
 STANDARD_ERROR_GAP = 5e-13  # delta^2 / 2 at delta = 1e-6 standard errors: the aim of an unpenalised fit at tol = 1e-8
 
 
@@ -184,7 +185,8 @@ def row_space(rows: InMemory, work: Work) -> RowSpace:
     X, center = rows.design.X, rows.coordinates.center
     work.add((1.0, X.nbytes))
     try:
-        return RowSpace.of(X, center, np.ones(X.shape[1]), threads_for(X.size * len(X)))
+        with one_thread(X.shape[1]):
+            return RowSpace.of(X, center, np.ones(X.shape[1]), threads_for(X.size * len(X)))
     except FloatingPointError:
         raise NonFiniteError from None
 
@@ -203,10 +205,15 @@ def _in_row_space(
         work.add((1.0, rows.design.nbytes))
         start = space.gamma(start[0]), start[1] + start[0] @ space.center
     within = replace(problem, X=space.rows, names=())
-    inner = fit(within, tol=WITHIN * task.tol, max_iterations=task.max_iterations, start=start)
+    # no gradient is known better than to |rounding of 1|^2 of what it sums: rows of |R|^2 = sum l
+    least = EPSILON * EPSILON * float(space.values.sum()) / (problem.strength * task.null)
+    tol = min(LEFT * task.tol, max(WITHIN, least))
+    inner = fit(within, tol=tol, max_iterations=task.max_iterations, start=start)
     work.add((1.0, rows.design.nbytes))
-    coef = np.vstack([space.coef(inner.coef).T, inner.intercept])
-    theta = rows.coordinates.contract(coef[:, 0] if problem.n_classes == 2 else coef)
+    coef = space.coef(inner.coef)
+    constant = inner.intercept + coef @ (rows.coordinates.center - space.center)
+    kernel = np.vstack([coef.T, constant])
+    theta = rows.coordinates.contract(kernel[:, 0] if problem.n_classes == 2 else kernel)
     spent = inner.info.iterations
     return replace(task, theta=theta, warm=False, spent=spent, max_iterations=max(0, task.max_iterations - spent))
 
@@ -257,7 +264,7 @@ def _task(
 ) -> Task:
     place = rows.coordinates
     n, p = rows.design.shape
-    penalty = _penalty(problem, place)
+    penalty = penalty_of(problem, place)
     share = totals / totals.sum()
     cold = place.contract(null_coef(problem, p, share)) if problem.intercept else np.zeros(place.size)
     theta = cold if start is None else place.from_original(*start)
@@ -306,7 +313,7 @@ def _choice(problem: Problem, rows: InMemory) -> Choice:
     )
 
 
-def _penalty(problem: Problem, place: Coordinates) -> Ridge:
+def penalty_of(problem: Problem, place: Coordinates) -> Ridge:
     """The problem's penalty in theta: the constants are free."""
     each = np.append(np.ones(len(place.center)), 0.0)
     each = (each if place.kept is None else each[place.kept]) / place.scale

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,14 +55,14 @@ class RowSpace:
         used = values > ROUNDING * len(X) * values[-1]
         return cls(X, center, scale, values[used], np.ascontiguousarray(vectors[:, used]), threads)
 
-    @property
+    @cached_property
     def rows(self) -> F64:
         """R (n, r)."""
         return self.vectors * np.sqrt(self.values)
 
     def coef(self, gamma: F64) -> F64:
         """On the columns of X (..., p), from coefficients gamma (..., r) of R: one reading of X."""
-        each = gamma.reshape(-1, len(self.values))
+        each = gamma.reshape(int(np.prod(gamma.shape[:-1])), len(self.values))
         on_rows = (each / np.sqrt(self.values)) @ self.vectors.T
         coef = np.empty((len(each), self.X.shape[1]))
         done = _by_blocks(
@@ -73,17 +74,41 @@ class RowSpace:
         )
         for _ in done:
             pass
-        return coef.reshape(*gamma.shape[:-1], -1)
+        return coef.reshape(*gamma.shape[:-1], self.X.shape[1])
+
+    def predictor(self, coef: F64) -> F64:
+        """[X - center] coef' (n, m) for coefficients (m, p) on the columns of X: one reading of X."""
+        eta, ones = np.zeros((len(self.X), len(coef))), np.ones_like(self.scale)
+        for product in _by_blocks(self.X, self.center, ones, self.threads, lambda block, at: block @ coef[:, at].T):
+            eta += product
+        return eta
 
     def gamma(self, coef: F64) -> F64:
         """What of coefficients coef (m, p) of X's columns lies in the row space, on those of R (m, r): Q' b."""
-        eta = np.zeros((self.X.shape[0], len(coef)))
-        for product in _by_blocks(
-            self.X, self.center, np.ones_like(self.scale), self.threads, lambda block, place: block @ coef[:, place].T
-        ):
-            eta += product
-        gamma: F64 = (eta.T @ self.vectors) / np.sqrt(self.values)
+        gamma: F64 = (self.predictor(coef).T @ self.vectors) / np.sqrt(self.values)
         return gamma
+
+    def squared_lengths(self, coef: F64) -> F64:
+        """|b|^2 (m,) of coefficients (m, p) on the columns of X."""
+        return np.asarray((self._in_ridge(coef, self.scale) ** 2).sum(axis=1))
+
+    @staticmethod
+    def _in_ridge(coef: F64, scale: F64) -> F64:
+        """b of coefficients on the columns of X; columns of scale 0 have none."""
+        return np.divide(coef, scale, out=np.zeros_like(coef), where=scale > 0.0)
+
+    def squared_gradients(self, residual: F64, coef: F64, strength: F64) -> F64:
+        """|Z' residual + strength b|^2 (m,) for residuals (n, m), coefficients (m, p) on the columns of X and strengths
+        (m,): one reading of X."""
+
+        def of_block(block: F64, at: slice) -> F64:
+            gradient = residual.T @ block + strength[:, None] * self._in_ridge(coef[:, at], self.scale[at])
+            return np.asarray((gradient * gradient).sum(axis=1))
+
+        total = np.zeros(len(coef))
+        for squares in _by_blocks(self.X, self.center, self.scale, self.threads, of_block):
+            total += squares
+        return total
 
 
 def _by_blocks(X: Array, center: F64, scale: F64, threads: int, work: Any) -> Iterator[Any]:

@@ -253,7 +253,7 @@ class LogisticRegressionCV(LogisticRegression):
         coef, intercept = fits.coef[place].mean(axis=0), fits.intercept[place]
         start = (coef, intercept.mean(axis=0)) if np.isfinite(intercept).all() else None
         best = grid.problem(problem, choice.ratio, choice.C)
-        return fit(best, tol=grid.tol, max_iterations=grid.max_iterations, start=start)
+        return fit(best, tol=grid.tol, max_iterations=grid.max_iterations, start=start, space=fits.space)
 
     def _keep(self, asked: Asked, fits: FoldFits, scores: F64, choice: Choice, fitted: Fit | None) -> None:
         """The fitted attributes, in scikit-learn's shapes."""

@@ -13,15 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.blas import one_thread
-from berkson.fit import fit
+from berkson.design import Sparse
+from berkson.design.row_space import RowSpace
+from berkson.fit import Fit, fit, row_space
+from berkson.prepare import standardised
 from berkson.problem import InputError, Problem, locate_non_finite
 from berkson.rows.memory import NonFiniteError
 from berkson.select.folds import Folds
 from berkson.select.lockstep import Lockstep
 from berkson.select.path import originals
 from berkson.select.start import Options, begin, walk
-from berkson.solvers.choose import LARGEST_HESSIAN, ROWS_PER_UNKNOWN, SMALL
+from berkson.solvers.choose import LARGEST_HESSIAN, MOST_ROWS, ROWS_PER_UNKNOWN, SMALL
 from berkson.solvers.run import Work
+from berkson.wide import on_columns
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -49,7 +53,7 @@ class FoldFits:
 
     coef (M, R, L, K, p) and intercept (M, R, L, K), K = 1 for two classes; iterations (M, R, L); gap (M, R, L) proved
     bounds on objective - optimum relative to the null objective; separated (M, R, L) where it has no finite optimum;
-    absent: of each fold, the classes that none of its training rows has.
+    absent: of each fold, the classes that none of its training rows has; space: of all rows, where fits are in it.
     """
 
     coef: F64
@@ -58,6 +62,7 @@ class FoldFits:
     gap: F64
     separated: npt.NDArray[np.bool_]
     absent: tuple[npt.NDArray[np.intp], ...]
+    space: RowSpace | None
 
 
 def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits:
@@ -82,6 +87,7 @@ def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits
         np.zeros(shape),
         np.zeros(shape, bool),
         absent,
+        _row_space(problem) if (grid.ratios == 0.0).any() else None,
     )
     plain = [k for k, (train, _) in enumerate(splits) if not len(absent[k]) and len(np.unique(train)) == len(train)]
     finite = np.flatnonzero(np.isfinite(grid.Cs))
@@ -103,6 +109,18 @@ def _in_lockstep(problem: Problem) -> bool:
     dense, n, size = isinstance(problem.X, np.ndarray), len(problem.y), problem.unknowns
     saves = n * float(size) ** 2 > SMALL and n >= ROWS_PER_UNKNOWN * size
     return dense and problem.n_classes == 2 and saves and size <= LARGEST_HESSIAN
+
+
+def _row_space(problem: Problem) -> RowSpace | None:
+    """That of all rows, where columns outnumber them and a fit of its own costs something: every ridge of every fold is
+    fitted in it."""
+    n, p = problem.X.shape
+    if isinstance(problem.X, Sparse) or not n < p or n > MOST_ROWS or n * float(p) ** 2 < SMALL:
+        return None
+    try:
+        return row_space(standardised(problem), Work())
+    except NonFiniteError:
+        raise locate_non_finite(problem) from None
 
 
 def _absent(problem: Problem, train: Array, weights: F64) -> npt.NDArray[np.intp]:
@@ -172,15 +190,35 @@ def _alone(
     present = np.setdiff1d(np.arange(problem.n_classes), absent)
     # K rows of coefficients for two classes share the ridge: |w/2|^2 + |-w/2|^2 is half of |w|^2
     share = 0.5 if len(absent) and len(present) == 2 else 1.0
-    start: tuple[F64, F64] | None = None
-    for i in left[np.argsort(grid.Cs[left], kind="stable")]:
-        one = grid.problem(inner, j, int(i))
+
+    def at(i: int, table: Problem, start: tuple[F64, F64] | None) -> Fit:
+        one = grid.problem(table, j, i)
         one = replace(one, strength=share * one.strength)
-        fitted = fit(one, tol=grid.tol, max_iterations=grid.max_iterations, start=start)
+        return fit(one, tol=grid.tol, max_iterations=grid.max_iterations, start=start)
+
+    def write(i: int, coef: F64, intercept: F64, gap: float) -> None:
+        fits.coef[k, j, i], fits.intercept[k, j, i] = _all_classes(coef, intercept, present, problem.n_classes)
+        fits.gap[k, j, i] = gap
+
+    order = [int(i) for i in left[np.argsort(grid.Cs[left], kind="stable")]]
+    within = [i for i in order if fits.space is not None and grid.ratios[j] == 0.0 and np.isfinite(grid.Cs[i])]
+    if fits.space is not None and within:
+        done: list[Fit] = []
+        table = replace(inner, X=fits.space.rows, names=())
+        for i in within:
+            done.append(at(i, table, (done[-1].coef, done[-1].intercept) if done else None))
+            fits.iterations[k, j, i] = done[-1].info.iterations
+        found = on_columns(fits.space, done)
+        for i, *one in zip(within, found.coef, found.intercept, found.gap.tolist(), strict=True):
+            write(i, *one)
+    start: tuple[F64, F64] | None = None
+    for i in order:
+        if i in within and fits.gap[k, j, i] <= grid.tol:
+            continue
+        fitted = at(i, inner, start)
         start = fitted.coef, fitted.intercept
-        fits.coef[k, j, i], fits.intercept[k, j, i] = _all_classes(*start, present, problem.n_classes)
+        write(i, *start, fitted.certificate.relative_gap)
         fits.iterations[k, j, i] = fitted.info.iterations
-        fits.gap[k, j, i] = fitted.certificate.relative_gap
         fits.separated[k, j, i] = fitted.certificate.separation is not None
 
 

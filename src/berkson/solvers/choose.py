@@ -44,6 +44,7 @@ class Choice:
     sample: int = 0
     polish: bool = False  # passes cost nothing: go on to rounding
     matrix_free: bool = False  # no Gram matrix is formed, neither to precondition nor to prove
+    most_products: int = 0  # after which Hessians would have been done, and are gone on with; 0: they do not fit
     exact_hessians: int = 0  # of all rows, from the sample's optimum on: each is worth the passes that it saves
     few_hessians: bool = False  # of samples too: gradients are so much cheaper
     factors: bool = False  # conjugate gradients are preconditioned by blocks of factors
@@ -72,7 +73,7 @@ def choose(
     cells = filled * p
     in_pairs = 16 * (2 * cells**2 + 4 * cells + p / 2 + 40)
     hessian = n * min(float(p) ** 2, in_pairs) * outputs * (outputs + 1) / 2
-    if ridge and stored == 1.0 and n < p and n <= MOST_ROWS and hessian > SMALL:
+    if ridge and stored == 1.0 and n < p and n <= MOST_ROWS and hessian + 3 * d**3 > SMALL:
         one_pass = max(itemsize * n * p / BANDWIDTH, 4 * n * p * outputs / RATE)
         products = PRODUCTS * one_pass
         reduced = (n * n * p / 2 + EIGEN * n**3) / RATE + READINGS * one_pass + products * n / p
@@ -113,6 +114,7 @@ def choose(
             CONJUGATE,
             f"predicted {products:.2g} s with Hessian products, against {full:.2g} s with Hessians",
             matrix_free=ridge and n <= p,
+            most_products=int(full / one_pass),
         )
     m = max(n // SAMPLE_SHARE, ROWS_PER_UNKNOWN * d)
     if n < 4 * m:

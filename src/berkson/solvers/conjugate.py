@@ -25,18 +25,23 @@ def conjugate(
     target: float,
     max_iterations: int,
     watch_separation: bool = False,
+    most_products: int = 0,
 ) -> Solver[Solution]:
     """Minimise to an estimated gap of `target`: half the decrement squared of the inexact Newton step, or less where
-    the gradient alone shows it (`_at_most`), which costs no product."""
+    the gradient alone shows it (`_at_most`), which costs no product.  After `most_products` (0: any number) a further
+    step is not begun, and the run ends as 'slow'."""
     at = penalty.add(theta, (yield Evaluate(theta, 1)))
-    forcing, before, slow = 0.1, np.inf, 0
+    forcing, before, slow, products = 0.1, np.inf, 0, 0
     for iteration in range(max_iterations + 1):
         assert at.gradient is not None
         if watch_separation and at.margin > 0:
             return Solution(theta, at, iteration, "separated")
         if _at_most(at.gradient, penalty, preconditioner) <= target:
             return Solution(theta, at, iteration, "target")
-        step, decrease = yield from _newton_step(theta, at.gradient, penalty, preconditioner, forcing, target)
+        if most_products and products >= most_products:
+            return Solution(theta, at, iteration, "slow")
+        step, decrease, spent = yield from _newton_step(theta, at.gradient, penalty, preconditioner, forcing, target)
+        products += spent
         if decrease <= 2.0 * target:
             return Solution(theta, at, iteration, "target")
         slow = slow + 1 if decrease > SLOW * before else 0
@@ -74,15 +79,17 @@ def _at_most(gradient: F64, penalty: Ridge, preconditioner: Preconditioner) -> f
 
 def _newton_step(
     theta: F64, gradient: F64, penalty: Ridge, preconditioner: Preconditioner, forcing: float, target: float
-) -> Solver[tuple[F64, float]]:
-    """(step, -gradient'step) of H step = -gradient, to a relative residual of `forcing`, preconditioned, or to one that
-    leaves no more than a part of `target` to be gained."""
+) -> Solver[tuple[F64, float, int]]:
+    """(step, -gradient'step, products) of H step = -gradient, to a relative residual of `forcing`, preconditioned, or
+    to one that leaves no more than a part of `target` to be gained."""
     step, residual = np.zeros_like(theta), -gradient
     scaled = preconditioner.solve(residual)
     direction, energy = scaled, float(residual @ scaled)
     enough = forcing * forcing * energy
-    for _ in range(INNER_LIMIT):
+    products = 0
+    while products < INNER_LIMIT:
         product = (yield Curvature(theta, direction)) + penalty.strength * direction
+        products += 1
         curvature = float(direction @ product)
         if curvature <= 0.0:
             break
@@ -94,4 +101,4 @@ def _newton_step(
         if energy <= enough or _at_most(residual, penalty, preconditioner) <= LEFT * target:
             break
         direction = scaled + (energy / before) * direction
-    return step, -float(gradient @ step)
+    return step, -float(gradient @ step), products

@@ -81,6 +81,10 @@ def solve(task: Task) -> Solver[tuple[Solution, Bound]]:
         return (yield from _kinked(task, task.penalty))
     stop, proof = yield from _once(task)
     spent, aim = stop.iterations, task.aim
+    if stop.reason == "slow" and task.choice.most_products:
+        task = replace(task, theta=stop.theta, choice=replace(task.choice, solver=NEWTON))
+        stop, proof = yield from _once(replace(task, max_iterations=task.max_iterations - spent))
+        spent += stop.iterations
     while proof.gap > task.target and stop.reason == "target" and aim > 1e-8 * task.aim and spent < task.max_iterations:
         aim *= 0.01
         stop, proof = yield from _once(task.resumed(stop, task.max_iterations - spent, aim))
@@ -130,7 +134,13 @@ def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
             else:
                 preconditioner = Diagonal(task.typical_curvature)
             stop = yield from conjugate(
-                theta, penalty, preconditioner, target=aim, max_iterations=left, watch_separation=watch
+                theta,
+                penalty,
+                preconditioner,
+                target=aim,
+                max_iterations=left,
+                watch_separation=watch,
+                most_products=task.choice.most_products,
             )
         case choose.ELIMINATION:
             size, share = task.choice.sample if theta is task.cold else 0, task.class_share
