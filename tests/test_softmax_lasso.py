@@ -25,6 +25,12 @@ CASES: dict[str, tuple[Problem, dict[str, Any]]] = {
     "four": (four(), {}),
     "four_net": (four(offset=True), {"l1_ratio": 0.7}),
     "four_through_zero": (replace(four(), intercept=False), {}),
+    "iris_grouped": (iris(), {"groups": range(4)}),
+    "housing_grouped_default": (housing(), {"groups": range(6)}),
+    "four_grouped_net": (
+        four(offset=True),
+        {"l1_ratio": 0.7, "groups": range(7), "standardize": False, "factors": [1, 2, 0, 1, 1, 3, 1]},
+    ),
 }
 
 
