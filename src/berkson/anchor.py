@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,26 +26,31 @@ LEAST = 1e-200  # part of a matrix below which nothing is left of it
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A matrix M below the smooth objective's Hessian at theta, its inverse, and h, the largest squared range of a
-    row's logits for a step of M-norm 1.
+    """A matrix M of which a part lies below the smooth objective's Hessian at theta, M's inverse, and h, the largest
+    squared range of a row's logits for a step of M-norm 1.
 
     Along a step d a row's curvature falls to no less than e^-|range| of what it was, and the range is at most
-    sqrt(h) |d|_M: so e^(-sqrt(h) |d|_M) M lies below the Hessian at theta + d.
+    sqrt(h) |d|_M: so e^(-sqrt(h) |d|_M) of that part lies below the Hessian at theta + d.
     """
 
     theta: F64
     hessian: F64
     inverse: F64
     leverage: float
+    part: float = 1.0
 
     def keeps(self, theta: F64) -> float:
         """The part of M that is sure to lie below the Hessian at another theta."""
         step = theta - self.theta
-        return math.exp(-math.sqrt(self.leverage * max(0.0, float(step @ self.hessian @ step))))
+        return self.part * math.exp(-math.sqrt(self.leverage * max(0.0, float(step @ self.hessian @ step))))
+
+    def moved(self, theta: F64, part: float) -> Anchor:
+        """The same matrix where so much of it lies below the Hessian."""
+        return replace(self, theta=theta, part=part)
 
     def proof(self, theta: F64, gradient: F64, penalty: Ridge) -> Bound:
         """The certificate's theorem at theta, from the smooth part's gradient there."""
-        slack, excess = penalty.split(theta, gradient, self.hessian.diagonal())
+        slack, excess = penalty.split(theta, gradient, self.part * self.hessian.diagonal())
         keeps = self.keeps(theta)
         if not keeps > LEAST:
             return NOTHING

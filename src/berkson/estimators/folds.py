@@ -22,7 +22,7 @@ from berkson.rows.memory import NonFiniteError
 from berkson.select.folds import Folds
 from berkson.select.lockstep import Lockstep
 from berkson.select.path import originals
-from berkson.select.start import Options, begin, walk
+from berkson.select.start import Options, begin
 from berkson.solvers.choose import LARGEST_HESSIAN, MOST_ROWS, ROWS_PER_UNKNOWN, SMALL
 from berkson.solvers.run import Work
 from berkson.wide import on_columns
@@ -165,11 +165,10 @@ def _together(
         with one_thread(problem.unknowns):
             start = begin(problem, options, work)
             lockstep = Lockstep(start, folds, work)
-            for model, _ in walk(start, work):
-                lockstep.follow(model)
+            lockstep.run(lambda _: "")
     except NonFiniteError:
         raise locate_non_finite(problem) from None
-    for k, points, null in zip(some, lockstep.points, lockstep.nulls, strict=True):
+    for k, points, null in zip(some, lockstep.folds, lockstep.nulls, strict=True):
         thetas = np.array([point.theta for point in points])
         fits.coef[k, j, order], fits.intercept[k, j, order] = originals(thetas, start.rows.coordinates)
         fits.iterations[k, j, order] = [point.iterations for point in points]

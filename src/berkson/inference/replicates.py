@@ -63,7 +63,7 @@ def replicates(estimates: Estimates, samples: Resampling, numbers: Sequence[int]
             weight[:, j] = samples.weight(number)
         found = run_together(
             [under(j, _refit(estimates, weight[:, j])) for j in range(len(batch))],
-            Weightings(estimates.rows, weight),  # type: ignore[arg-type]
+            Weightings(estimates.rows, weight),
         )
         for j, (number, theta) in enumerate(zip(batch, found, strict=True)):
             own = np.ascontiguousarray(weight[:, j])

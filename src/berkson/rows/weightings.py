@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,41 +27,55 @@ class Under:
 
 @dataclass(frozen=True)
 class Weightings:
-    """Rows under each column of `weight` (n, M), of any number type, in place of their own weights."""
+    """Rows under each column of `weight` (n, M), of any number type, in place of their own weights; questions that are
+    not `Under` one are about the rows as they are."""
 
     rows: InMemory
     weight: Array
 
-    def answer(self, questions: Sequence[Under]) -> list[Answer]:
+    def answer(self, questions: Sequence[Question | Under]) -> list[Answer]:
         """Answers in order; gradients of two classes share a pass."""
-        shared = [i for i, asked in enumerate(questions) if self._shares(asked.question)]
+        shared = [i for i, asked in enumerate(questions) if self._shares(asked)]
         together = dict(zip(shared, self._gradients([questions[i] for i in shared]), strict=True))
         return [together[i] if i in together else self.answer_one(asked) for i, asked in enumerate(questions)]
 
-    def answer_one(self, asked: Under) -> Answer:
+    def answer_one(self, asked: Question | Under) -> Answer:
+        if not isinstance(asked, Under):
+            return self.rows.answer_one(asked)
         return self.rows_of(asked.column).answer_one(asked.question)
 
     def rows_of(self, column: int) -> InMemory:
         """The rows under one weighting."""
         return replace(self.rows, weight=self.weight[:, column].astype(np.float64))
 
-    def cost(self, questions: Sequence[Under]) -> tuple[float, int]:
-        shared = [asked for asked in questions if self._shares(asked.question)]
-        alone = [asked.question for asked in questions if not self._shares(asked.question)]
-        each = [self.rows.cost([question]) for question in [*(a.question for a in shared[:1]), *alone]]
+    def cost(self, questions: Sequence[Question | Under]) -> tuple[float, int]:
+        shared = [asked for asked in questions if self._shares(asked)]
+        alone = [asked for asked in questions if not self._shares(asked)]
+        each = [self.rows.cost([_bare(asked)]) for asked in [*shared[:1], *alone]]
         return sum(passes for passes, _ in each), sum(size for _, size in each)
 
-    def _shares(self, question: Question) -> bool:
+    def _shares(self, asked: Question | Under) -> bool:
+        question = _bare(asked)
         whole = isinstance(question, Evaluate) and question.order == 1 and question.sample is None
         return whole and isinstance(self.rows.loss, Logistic)
 
-    def _gradients(self, asked: Sequence[Under]) -> list[Evaluation]:
+    @cached_property
+    def _every(self) -> Array:
+        """All weightings, the rows' own last, each in one piece."""
+        own = self.rows.weight
+        last = np.ones(len(self.weight), self.weight.dtype) if own is None else own
+        return np.asfortranarray(np.column_stack([self.weight, last]))
+
+    def _gradients(self, asked: Sequence[Question | Under]) -> list[Evaluation]:
         if not asked:
             return []
+        if len(asked) == 1 and not isinstance(asked[0], Under):
+            return [self.rows.answer_one(asked[0])]
         place, part = self.rows.coordinates, self.rows.whole
-        coef = np.column_stack([place.expand(a.question.theta) for a in asked])  # type: ignore[union-attr]
-        columns = [a.column for a in asked]
-        weight = self.weight if columns == list(range(self.weight.shape[1])) else self.weight[:, columns]
+        coef = np.column_stack([place.expand(_bare(a).theta) for a in asked])  # type: ignore[union-attr]
+        columns = [a.column if isinstance(a, Under) else -1 for a in asked]
+        every = columns == list(range(self._every.shape[1]))
+        weight = self._every if every else self._every.T[columns].T
         values, margins, gradients = part.design.logistic_many(
             None, part.center, coef, part.y, weight, part.offset, part.threads
         )
@@ -68,3 +83,7 @@ class Weightings:
             Evaluation(float(values[j]), float(margins[j]), place.gradient(gradients[:, j]), None)
             for j in range(len(asked))
         ]
+
+
+def _bare(asked: Question | Under) -> Question:
+    return asked.question if isinstance(asked, Under) else asked

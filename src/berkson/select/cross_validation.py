@@ -18,7 +18,7 @@ from berkson.select.folds import Folds, folds_of
 from berkson.select.lockstep import Lockstep
 from berkson.select.measures import Curve, Measure, curve, held_out
 from berkson.select.path import Path, enough, originals, path_of
-from berkson.select.start import Options, Scale, Start, begin, walk
+from berkson.select.start import Options, Scale, Start, begin
 from berkson.solvers.run import Work
 
 Array = npt.NDArray[Any]
@@ -168,21 +168,14 @@ def cross_validate(
             start = begin(problem, options, work)
             chosen = folds_of(problem, folds, groups, seed)
             lockstep = Lockstep(start, chosen, work)
-            points, ended = [], ""
-            for model, point in walk(start, work):
-                points.append(point)
-                lockstep.follow(model)
-                if progress is not None:
-                    progress(len(points) / len(start.lambdas))
-                if ended := enough(start, points):
-                    break
+            lockstep.run(lambda points: enough(start, points), progress)
     except NonFiniteError:
         raise locate_non_finite(problem) from None
     seconds = time.perf_counter() - began
-    thetas = np.array([[point.theta for point in fold] for fold in lockstep.points])
-    gap = np.array([[point.proof.gap for point in fold] for fold in lockstep.points]) / lockstep.nulls[:, None]
+    thetas = np.array([[point.theta for point in fold] for fold in lockstep.folds])
+    gap = np.array([[point.proof.gap for point in fold] for fold in lockstep.folds]) / lockstep.nulls[:, None]
     scores = _scores(measure, start, chosen, thetas)
-    path = path_of(start, points, ended, work, seconds)
+    path = path_of(start, lockstep.points, lockstep.ended, work, seconds)
     return CrossValidation(path, chosen, measure, scores, gap, work.passes, time.perf_counter() - began, thetas)
 
 

@@ -38,12 +38,11 @@ class Folds:
                 mask[self.training[k], place] = 1
         return mask
 
-    def halves(self) -> tuple[tuple[int, ...], ...]:
-        """The fits in groups that have many training rows in common: two, where each row is held out once."""
-        everything = tuple(range(self.count))
-        if self.codes is None:
-            return tuple((k,) for k in everything)
-        return everything[: self.count // 2], everything[self.count // 2 :]
+    def train(self, k: int, rows: Indices) -> npt.NDArray[np.bool_]:
+        """Which of these rows train fit k."""
+        if self.codes is not None:
+            return np.asarray(self.codes[rows] != k)
+        return np.isin(rows, self.training[k])
 
 
 def folds_of(problem: Problem, folds: int | npt.ArrayLike | Folds, groups: Array | None, seed: int) -> Folds:

@@ -4,82 +4,133 @@ Hessian of its own where the whole's, in proportion, predicts its step well enou
 With theta, g the whole's fit and gradient, and theta_k, g_k a fold's, of which all are known at the last lambda and the
 whole's at the next,  theta_k + (theta' - theta)  with the gradient  g_k + s (g' - g),  s the fold's part of the weight,
 is where the fold's quadratic model is put up; its minimum misses the fold's fit by a product of two small numbers: how
-far the fold is from the whole, and how much the Hessian changes.
+far the fold is from the whole, and how much the Hessian changes.  As along the whole's path, what it missed of the
+gradient last time goes into the next (`walk.py`).
+
+The whole is one lambda ahead: its gradient at the next shares the pass of the folds' at this one.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from berkson.penalty import ElasticNet
 from berkson.problem import InputError, Problem
-from berkson.rows.questions import Draw, Evaluate, Evaluation, Sample
+from berkson.rows.questions import Evaluate, Sample
 from berkson.rows.weightings import Weightings
 from berkson.select.folds import Folds
 from berkson.select.regularizer import Regularizer
 from berkson.select.start import Start, units
-from berkson.solvers.proximal import Model, minimum_of_model
-from berkson.solvers.regularised import ROWS_PER_UNKNOWN, Course, Point, Witness, advance
-from berkson.solvers.run import Solver, Work, run, run_one, run_together, under
+from berkson.select.walk import Walk, better, predicted, proportion
+from berkson.solvers.proximal import Model
+from berkson.solvers.regularised import Course, Point, advance, witness
+from berkson.solvers.run import Solver, Work, run, run_together, under
+from berkson.solvers.witness import Seen, Shared, Witness
 
 F64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 TOGETHER = 32  # folds that share a pass: more would only hold more at a time
+ROWS_PER_UNKNOWN = 200  # of the sample that proves: it serves all folds, so that it may be larger than a path's
 
 
 class Lockstep:
-    """The folds of a path.  `follow` takes them to the next lambda; `points` are their fits, by folds, and `nulls` (M,)
-    their null objectives."""
+    """The fits of a path and of its folds: `points` of the whole, `folds` of each fold, `nulls` (M,) the folds' null
+    objectives, `ended` why the path has no more penalties."""
 
     def __init__(self, start: Start, folds: Folds, work: Work) -> None:
         self._start, self._work = start, work
         problem = start.problem
-        masks = [range(first, min(first + TOGETHER, folds.count)) for first in range(0, folds.count, TOGETHER)]
-        self._batches = [(some, _weightings(start, folds.trains(some, len(problem.y)))) for some in masks]
+        batches = [range(first, min(first + TOGETHER, folds.count)) for first in range(0, folds.count, TOGETHER)]
+        self._batches = [(some, _weightings(start, folds.trains(some, len(problem.y)))) for some in batches]
         training = [_training(folds, k) for k in range(folds.count)]
         self._courses = [_course(start, problem, rows, k) for k, rows in enumerate(training)]
         self.nulls = np.array([problem.null_objective(course.class_weight) for course in self._courses])
         self._regularizers = _regularizers(start, folds, training)
-        self._witnesses = _witnesses(start, folds, work)
-        self._whole: Model | None = None
+        seen = run(witness(start.course, ROWS_PER_UNKNOWN), start.rows, work)
+        self._walk = Walk(start, seen)
+        self._seen = seen if seen.sample is not None else Witness(_everything(start))
+        self._shared = Shared(self._seen, folds)
         self._models: list[Model | None] = [None] * folds.count
-        self.points: list[list[Point]] = [[] for _ in range(folds.count)]
+        self._missed: list[F64 | float] = [0.0] * folds.count
+        self.points: list[Point] = []
+        self.folds: list[list[Point]] = [[] for _ in range(folds.count)]
+        self.ended = ""
 
-    def follow(self, whole: Model) -> None:
-        """Fit all folds at the lambda whose fit of all rows is `whole`."""
-        lambda_ = float(self._start.lambdas[len(self.points[0])])
-        penalties = [
-            regularizer.penalty(self._start.amount(lambda_, float(course.class_weight.sum())), course.place)
+    def run(self, enough: Callable[[Sequence[Point]], str], progress: Callable[[float], None] | None = None) -> None:
+        """Fit all lambdas, or as many as are `enough` for a reason."""
+        start, before = self._start, None
+        penalties = self._penalties(0)
+        whole, point = run(self._step(0, penalties), start.rows, self._work)
+        while True:
+            self.points.append(point)
+            self.ended, i = enough(self.points), len(self.points)
+            go_on = not self.ended and i < len(start.lambdas)
+            following = self._penalties(i) if go_on else penalties
+            ahead = [self._step(i, following)] if go_on else []
+            found = self._folds(i - 1, before, whole, penalties, ahead)
+            if progress is not None:
+                progress(i / len(start.lambdas))
+            if not found:
+                return
+            before, penalties, (whole, point) = whole, following, found[0]
+
+    def _penalties(self, i: int) -> list[ElasticNet]:
+        """Of each fold at lambda i, and last of the whole."""
+        start, lambda_ = self._start, float(self._start.lambdas[i])
+        folds = [
+            regularizer.penalty(start.amount(lambda_, float(course.class_weight.sum())), course.place)
             for regularizer, course in zip(self._regularizers, self._courses, strict=True)
         ]
-        for some, seen in self._witnesses:
-            run(
-                seen.renew(whole.theta, _least(penalties, some), self._start.course.place), self._start.rows, self._work
-            )
-        witness = {k: seen for some, seen in self._witnesses for k in some}
-        for batch, rows in self._batches:
-            solvers = [under(i, self._fold(k, whole, penalties[k], witness[k])) for i, k in enumerate(batch)]
-            fits = run_together(solvers, rows, self._work)  # type: ignore[arg-type]
-            for k, (model, point) in zip(batch, fits, strict=True):
-                self._models[k] = model
-                self.points[k].append(point)
-        self._whole = whole
+        return [*folds, start.penalty(lambda_)]
 
-    def _fold(self, k: int, whole: Model, penalty: ElasticNet, seen: Witness) -> Solver[tuple[Model, Point]]:
-        course, last, theta = self._courses[k], self._models[k], whole.theta
+    def _step(self, i: int, penalties: Sequence[ElasticNet]) -> Solver[tuple[Model, Point]]:
+        """The whole's at lambda i, proved by what is to prove the folds as well."""
+        return self._walk.step(i, penalties[-1], _least(penalties))
+
+    def _folds(
+        self, i: int, before: Model | None, whole: Model, penalties: Sequence[ElasticNet], ahead: Sequence[Solver[Any]]
+    ) -> list[Any]:
+        """Fit the folds at lambda i, where the whole's fit is `whole`; the results of the solvers that go ahead."""
+        place, rows, work = self._start.course.place, self._start.rows, self._work
+        if self._seen is not self._walk.seen:
+            run(self._seen.renew(whole.theta, _least(penalties), place), rows, work)
+        run(self._shared.renew(), rows, work)
+        results: list[Any] = []
+        for batch, weightings in self._batches:
+            seen = [run(self._shared.of(k, whole.theta, penalties[k], place), rows, work) for k in batch]
+            solvers = [
+                under(j, self._fold(i, k, before, whole, penalties[k], proof))
+                for j, (k, proof) in enumerate(zip(batch, seen, strict=True))
+            ]
+            found = run_together([*solvers, *ahead], weightings, work)
+            for k, (model, point) in zip(batch, found, strict=False):
+                self._models[k] = model
+                self.folds[k].append(point)
+            results += found[len(batch) :]
+            ahead = ()
+        return results
+
+    def _fold(
+        self, i: int, k: int, before: Model | None, whole: Model, penalty: ElasticNet, seen: Seen
+    ) -> Solver[tuple[Model, Point]]:
+        course, last = self._courses[k], self._models[k]
         part = float(course.class_weight.sum() / self._start.course.class_weight.sum())
         hessian = part * whole.hessian
-        if last is not None:
-            assert self._whole is not None
-            theta = minimum_of_model(_moved(last, self._whole, whole, part, hessian), penalty)
-        at = yield Evaluate(theta, 1)
-        return (yield from advance(Model(theta, at, hessian, False), penalty, course, seen))
+        if last is None or before is None:
+            at = yield Evaluate(whole.theta, 1)
+            return (yield from advance(Model(whole.theta, at, hessian, False), penalty, course, seen))
+        moved = _moved(last, before, whole, part, hessian)
+        expected = predicted(moved, penalty, proportion(self._start.lambdas, i) * self._missed[k])
+        at = yield Evaluate(expected.theta, 1)
+        self._missed[k] = expected.missed(at)
+        model = better(replace(last, hessian=hessian), Model(expected.theta, at, hessian, False), penalty)
+        return (yield from advance(model, penalty, course, seen))
 
 
 def _moved(fold: Model, before: Model, now: Model, part: float, hessian: F64) -> Model:
@@ -88,8 +139,7 @@ def _moved(fold: Model, before: Model, now: Model, part: float, hessian: F64) ->
     assert before.at.gradient is not None
     assert now.at.gradient is not None
     gradient = fold.at.gradient + part * (now.at.gradient - before.at.gradient)
-    at = Evaluation(math.nan, math.nan, gradient, None)
-    return Model(fold.theta + now.theta - before.theta, at, hessian, False)
+    return Model(fold.theta + now.theta - before.theta, fold.at._replace(gradient=gradient), hessian, False)
 
 
 def _weightings(start: Start, masks: npt.NDArray[np.uint8]) -> Weightings:
@@ -126,28 +176,13 @@ def _regularizers(start: Start, folds: Folds, training: Sequence[Indices]) -> li
     ]
 
 
-def _witnesses(start: Start, folds: Folds, work: Work) -> list[tuple[Sequence[int], Witness]]:
-    """For each group of folds, rows that train them all: drawn, where that is enough."""
-    groups, course, n = folds.halves(), start.course, len(start.problem.y)
-    size = ROWS_PER_UNKNOWN * course.place.size * len(groups[:2])
-    drawn: Sample | None = run_one(Draw(size, course.share), start.rows, work) if n >= 2 * size else None
-    found: list[tuple[Sequence[int], Witness]] = []
-    for some in groups:
-        common = np.asarray(folds.trains(some, n).all(axis=1))
-        found.append((some, Witness(_among(common, drawn, start.problem.weight))))
-    return found
+def _everything(start: Start) -> Sample:
+    """All rows, where they are few."""
+    weight = start.problem.weight
+    n = len(start.problem.y)
+    return Sample(np.arange(n), np.ones(n) if weight is None else weight, weight)
 
 
-def _among(allowed: npt.NDArray[np.bool_], drawn: Sample | None, weight: F64 | None) -> Sample:
-    if drawn is not None:
-        use = allowed[drawn.index]
-        return Sample(drawn.index[use], drawn.scaled[use], None if drawn.own is None else drawn.own[use])
-    index = np.flatnonzero(allowed)
-    own = None if weight is None else weight[index]
-    return Sample(index, np.ones(len(index)) if own is None else own, own)
-
-
-def _least(penalties: Sequence[ElasticNet], some: Sequence[int]) -> ElasticNet:
+def _least(penalties: Sequence[ElasticNet]) -> ElasticNet:
     """A ridge below that of each of these."""
-    strength = np.minimum.reduce([penalties[k].strength for k in some])
-    return ElasticNet(strength, penalties[some[0]].threshold)
+    return replace(penalties[-1], strength=np.minimum.reduce([penalty.strength for penalty in penalties]))

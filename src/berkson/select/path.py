@@ -13,7 +13,8 @@ from berkson.blas import one_thread
 from berkson.problem import InputError, Problem, locate_non_finite
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import NonFiniteError
-from berkson.select.start import Options, Scale, Start, begin, given_lambdas, walk
+from berkson.select.start import Options, Scale, Start, begin, given_lambdas
+from berkson.select.walk import walk
 from berkson.solvers.proximal import loss_model
 from berkson.solvers.regularised import Point
 from berkson.solvers.run import Work, run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +16,7 @@ from berkson.select.measures import least_loss
 from berkson.select.regularizer import Regularizer, factors_of
 from berkson.select.structured import structured
 from berkson.solvers.proximal import Model, loss_model, proximal_newton
-from berkson.solvers.regularised import Course, Point, advance, cheap, witness
+from berkson.solvers.regularised import Course, cheap
 from berkson.solvers.run import Work, run
 
 F64 = npt.NDArray[np.float64]
@@ -138,18 +137,6 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         constant.at.value,
         float(least.sum() if problem.weight is None else problem.weight @ least),
     )
-
-
-def walk(start: Start, work: Work) -> Iterator[tuple[Model, Point]]:
-    """The fits of all lambdas in turn, each begun where the last one ended."""
-    seen = run(witness(start.course), start.rows, work)
-    model = start.model
-    for lambda_ in start.lambdas:
-        penalty = start.penalty(float(lambda_))
-        run(seen.renew(model.theta, penalty, start.course.place), start.rows, work)
-        # a step at each, even where the last fit is within tol: differences along a path are smaller than that
-        model, point = run(advance(model, penalty, start.course, seen, at_least=1), start.rows, work)
-        yield model, point
 
 
 def units(rows: InMemory, *, standardize: bool, intercept: bool, some: npt.NDArray[np.intp] | None = None) -> F64:

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from berkson.anchor import Anchor, Extents, anchor_at, bound_by_size
+from berkson.anchor import Extents, bound_by_size
 from berkson.certificate import DENSE_UP_TO, NOTHING, Bound, prove
 from berkson.penalty import ElasticNet
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import Draw, Evaluate, Extent, Sample
 from berkson.solvers.proximal import Model, loss_model, proximal_newton
 from berkson.solvers.run import Solver
+from berkson.solvers.witness import Seen, Witness
 
 F64 = npt.NDArray[np.float64]
 
 SMALL = 2e7  # multiplications of a Hessian that are not worth saving
 ROWS_PER_UNKNOWN = 50  # of a sample that proves, where the rows are four times as many
 TIGHTER, TRIES = 0.1, 4  # of the aim, where the proof falls short of the target
-KEEPS = 0.4  # of an anchor's matrix: below it a new one is worth its price
 LOOSE = 0.2  # of the squared error that a sample's optimum has anyway, per unknown: how far it is computed
 
 
@@ -69,34 +69,20 @@ class Point:
     reason: str
 
 
-class Witness:
-    """Rows whose curvature proves (`sample`; None: all), and the anchor last made of them."""
-
-    def __init__(self, sample: Sample | None) -> None:
-        self.sample = sample
-        self.anchor: Anchor | None = None
-        self._strength: F64 | None = None
-
-    def renew(self, theta: F64, penalty: ElasticNet, place: Coordinates) -> Solver[None]:
-        """An anchor at theta, where the last one is too far or of another ridge."""
-        same = self._strength is not None and np.array_equal(self._strength, penalty.strength)
-        if self.sample is not None and not (same and self.anchor is not None and self.anchor.keeps(theta) >= KEEPS):
-            self.anchor = yield from anchor_at(theta, penalty, place, self.sample)
-            self._strength = penalty.strength
-
-
-def witness(course: Course) -> Solver[Witness]:
+def witness(course: Course, rows_per_unknown: int = ROWS_PER_UNKNOWN) -> Solver[Witness]:
     """A sample where that is enough, else all rows."""
     if not course.by_sample:
         return Witness(None)
-    return Witness((yield Draw(ROWS_PER_UNKNOWN * course.place.size, course.share)))
+    size = min(rows_per_unknown * course.place.size, course.n_rows // 4)
+    return Witness((yield Draw(size, course.share)))
 
 
 def advance(
-    model: Model, penalty: ElasticNet, course: Course, seen: Witness, at_least: int = 0
+    model: Model, penalty: ElasticNet, course: Course, seen: Seen, spent: int = 0, at_least: int = 0
 ) -> Solver[tuple[Model, Point]]:
-    """The fit of a penalty from a model nearby, by so many steps at least; the model there."""
-    spent, proof, anchor = 0, NOTHING, seen.anchor
+    """The fit of a penalty from a model nearby, to which so many steps were taken, by at least so many more; the model
+    there."""
+    proof, anchor = NOTHING, seen.anchor
     aim = course.aim if anchor is None else course.target  # what an anchor says of a gap is its proof
     for attempt in range(TRIES):
         if attempt > 0 and not model.fresh:  # what some rows, or others, did not prove
@@ -108,7 +94,7 @@ def advance(
             max_iterations=course.max_iterations - spent,
             anchor=anchor,
             always_exact=course.exact or attempt > 0,
-            at_least=max(0, at_least - spent),
+            at_least=at_least if attempt == 0 else 0,
         )
         model = progress.model
         spent += progress.iterations
@@ -123,7 +109,7 @@ def advance(
     return model, point
 
 
-def _prove(model: Model, penalty: ElasticNet, course: Course, seen: Witness) -> Solver[Bound]:
+def _prove(model: Model, penalty: ElasticNet, course: Course, seen: Seen) -> Solver[Bound]:
     """By the anchor, where that is enough; else by the sample or all rows, here; else by size."""
     theta, gradient = model.theta, model.gradient(penalty)
     if seen.anchor is not None:
