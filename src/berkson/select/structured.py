@@ -87,7 +87,8 @@ class BoundRegularizer(Regularizer):
         lower, upper = np.append(self.lower, -np.inf), np.append(self.upper, np.inf)
         if place.kept is not None:
             lower, upper = lower[place.kept], upper[place.kept]
-        return Bounded(net.strength, net.threshold, lower * place.scale, upper * place.scale)
+        with np.errstate(over="ignore"):  # a bound so far out is none
+            return Bounded(net.strength, net.threshold, lower * place.scale, upper * place.scale)
 
 
 def structured(
@@ -145,7 +146,10 @@ def _codes(groups: npt.ArrayLike, factor: F64) -> Codes:
 def _bounds(given: npt.ArrayLike | None, default: float, name: str, p: int) -> F64:
     if given is None:
         return np.full(p, default)
-    bound = np.asarray(given, dtype=np.float64)
+    try:
+        bound = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is {given!r:.60}: give one number, or one a column") from None
     if bound.shape not in ((), (p,)):
         raise InputError(f"{name} has shape {bound.shape}, but X has {p} columns: give one number, or one a column")
     bound = np.broadcast_to(bound, (p,)).astype(np.float64)

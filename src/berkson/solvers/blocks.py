@@ -152,7 +152,7 @@ def _search(
     length = blocks.norms(here, places)
     along = np.bincount(code, here * step, len(radius))
     squared = np.bincount(code, step * step, len(radius))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         crossing = np.where((most > 0.0) & (here * step < 0.0), -here / step, np.inf)
         shortest = np.where((radius > 0.0) & (along < 0.0), -along / squared, np.inf)
     lengths = np.unique(np.concatenate([HALVES, crossing, shortest]))

@@ -77,7 +77,7 @@ def _newton(box: _Box, x: F64, gradient: F64, places: npt.NDArray[np.intp]) -> b
     newton = matrix.copy()
     newton.flat[:: len(newton) + 1] += FLAT * matrix.diagonal().max()
     step = -np.linalg.solve(newton, gradient[places] + most * np.sign(here))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         crossing = np.where((most > 0.0) & (here * step < 0.0), -here / step, np.inf)
         bound = np.where(step > 0.0, upper, lower)
         hit = np.where(step != 0.0, (bound - here) / step, np.inf)
