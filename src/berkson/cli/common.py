@@ -26,6 +26,7 @@ def verdict(certified: bool, status: str, unseen: bool) -> int:
 
 
 def read(args: argparse.Namespace, columns: Sequence[str] | None) -> Table:
+    """The table of the arguments, with these columns of it; None: all."""
     from berkson.read import MISSING, read_table
 
     with stage(f"reading {args.file}", getattr(args, "quiet", False)) as progress:
@@ -52,4 +53,5 @@ def writable(path: str) -> str:
 
 
 def say(sentence: str) -> None:
+    """One sentence on standard error."""
     print(f"berkson: {clean(sentence)}", file=sys.stderr)
