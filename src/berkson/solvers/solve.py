@@ -145,7 +145,7 @@ def _once(task: Task) -> Solver[tuple[Solution, Bound]]:
         case choose.ELIMINATION:
             size, share = task.choice.sample if theta is task.cold else 0, task.class_share
             stop = yield from eliminating(
-                theta, penalty, target=aim, max_iterations=left, class_share=share, sample_size=size
+                theta, penalty, target=aim, max_iterations=left, n_rows=task.n_rows, class_share=share, sample_size=size
             )
         case _:
             stop, proof = yield from sampled(
