@@ -187,18 +187,20 @@ class _Drawn:
 
 
 def apart(wanted: Sequence[float], least: float, height: float) -> list[float]:
-    """Ascending places at least so far apart, near those wanted: runs that touch stand around their common middle."""
+    """Ascending places from 0 to height, at least so far apart, near those wanted: runs that touch stand around their
+    common middle."""
     runs: list[tuple[float, int]] = []  # (sum of wanted places less their offsets in the run, length)
+
+    def start(total: float, count: int) -> float:
+        return max(0.0, min(total / count, height - (count - 1) * least))
+
     for place in wanted:
-        total, count = place, 1
-        while runs and runs[-1][0] / runs[-1][1] + runs[-1][1] * least > total / count:
-            before, length = runs.pop()
-            total, count = before + total - count * length * least, length + count
-        runs.append((total, count))
-    found = [total / count + k * least for total, count in runs for k in range(count)]
-    over = max(0.0, (found[-1] if found else 0.0) - height)
-    under = max(0.0, -(found[0] if found else 0.0))
-    return [place - over + under for place in found]
+        run = (place, 1)
+        while runs and start(*runs[-1]) + runs[-1][1] * least > start(*run):
+            total, count = runs.pop()
+            run = (total + run[0] - run[1] * count * least, count + run[1])
+        runs.append(run)
+    return [start(*run) + k * least for run in runs for k in range(run[1])]
 
 
 def _short(end: End) -> str:
