@@ -142,7 +142,7 @@ def path(
                     unpenalised, infinity leaves it out.  They are rescaled to sum to the number of columns.
     column_groups   columns that come and go together (the group lasso): "terms", the columns of each term; a mapping of
                     names to groups; or a code a column.  `share` (0) of the penalty stays each column's own.
-    lower, upper    bounds of coefficients that contain 0: one number, numbers by name, or one a column
+    lower, upper    bounds of coefficients that contain 0: one number, numbers by name, or one a column; without groups
     standardize     the penalty counts a coefficient in units of its column's standard deviation (default), so that it
                     does not depend on the column's units; coefficients are per unit of the column in any case
     scale           lambda weighs against the "mean" of losses (default; by weight) or their "sum" (1/C)
