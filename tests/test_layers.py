@@ -23,7 +23,7 @@ FLOORS = (
     {"penalty", "inverse", "blas"},
     {"group_penalty", "bound_penalty"},
     {"certificate"},
-    {"anchor"},
+    {"anchor", "size"},
     {"solvers"},
     {"problem"},
     {"standardise"},

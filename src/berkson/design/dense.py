@@ -41,9 +41,13 @@ class Dense:
         """The share of cells that are read."""
         return 1.0
 
-    def run_of(self, place: slice) -> Dense:
-        """Consecutive rows, as a view."""
+    def run_of(self, place: slice | Array) -> Dense:
+        """Consecutive or evenly spaced rows as a view, or any rows, gathered."""
         return Dense(self.X[place])
+
+    def columns(self, index: Array) -> Dense:
+        """Some of the columns, gathered."""
+        return Dense(np.take(self.X, index, axis=1))
 
     def few_rows(self, rows: slice | Array) -> Array:
         """A few rows of X with all their cells."""

@@ -117,8 +117,8 @@ class Mixed:
 
     # --- parts of it --------------------------------------------------------------------------------------------------
 
-    def run_of(self, place: slice) -> Mixed:
-        """Consecutive or evenly spaced rows, as a view."""
+    def run_of(self, place: slice | Array) -> Mixed:
+        """Consecutive or evenly spaced rows as a view, or any rows, gathered."""
         codes = tuple(each[place] for each in self.blocks.codes)
         return Mixed(self.blocks._replace(numbers=self.blocks.numbers[place], codes=codes), self.place)
 

@@ -83,9 +83,15 @@ class Sparse:
     def nbytes(self) -> int:
         return self.size * self.itemsize
 
-    def run_of(self, place: slice) -> Sparse:
-        """Consecutive or evenly spaced rows, as a view."""
+    def run_of(self, place: slice | Array) -> Sparse:
+        """Any rows, as a view."""
         return Sparse(self.cells._replace(start=self.cells.start[place], stop=self.cells.stop[place]))
+
+    def columns(self, index: Array) -> Sparse:
+        """Some of the columns, gathered: the stored cells that lie in them."""
+        place = np.full(self.cells.p, -1, dtype=np.int32)
+        place[index] = np.arange(len(index), dtype=np.int32)
+        return Sparse(kernels.sparse.columns(self.cells, place, len(index)))
 
     def few_rows(self, rows: slice | Array) -> F64:
         """A few rows of X with all their cells."""
@@ -127,7 +133,13 @@ class Sparse:
     # --- what a loss may ask: formulas in `kernels/sparse_reference.py`, centres subtracted here ----------------------
 
     def moments(self, rows: Array | None, weight: F64 | None, threads: int) -> tuple[float, F64, F64, F64, F64]:
+        if rows is None and weight is None:
+            return self._moments
         return kernels.sparse.moments(self.cells, rows, weight, threads)
+
+    @cached_property
+    def _moments(self) -> tuple[float, F64, F64, F64, F64]:
+        return kernels.sparse.moments(self.cells, None, None, kernels.threads())
 
     def linear_predictor(self, rows: Array | None, center: F64, coef: F64, threads: int) -> F64:
         return kernels.sparse.linear_predictor(self.cells, rows, _shifted(coef, center), None, threads)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from berkson.kernels import coded_reference as coded
     from berkson.kernels import sparse_reference as sparse
+    from berkson.kernels.descent import descend
     from berkson.kernels.reference import (
         gram,
         linear_predictor,
@@ -26,6 +27,7 @@ __all__ = [
     "Backend",
     "backend",
     "coded",
+    "descend",
     "gram",
     "linear_predictor",
     "logistic",
@@ -49,6 +51,7 @@ _NAMES = (
     "multinomial_curvature",
     "gram",
     "quadratic_form",
+    "descend",
 )
 
 _KINDS = ("sparse", "coded")

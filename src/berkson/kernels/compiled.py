@@ -120,3 +120,7 @@ def quadratic_form(X: Array, rows: Array | None, center: F64, metric: F64, threa
     out = np.empty(_count(X, rows))
     _native.quadratic_form(X, rows, center, metric, threads, out)
     return out
+
+
+def descend(hessian: F64, gradient: F64, threshold: F64, x: F64, epochs: int, close: float) -> None:
+    _native.descend(np.ascontiguousarray(hessian), gradient, threshold, x, epochs, close)

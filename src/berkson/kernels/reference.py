@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berkson.kernels.descent import descend as descend
+
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 

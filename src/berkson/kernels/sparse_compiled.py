@@ -16,6 +16,15 @@ def _count(X: Cells, rows: Array | None) -> int:
     return X.n if rows is None else len(rows)
 
 
+def columns(X: Cells, place: Array, p: int) -> Cells:
+    values, numbers, start, stop, _ = X
+    ends = np.empty(X.n + 1, dtype=np.int64)
+    _native.sparse_columns(values, numbers, start, stop, place, ends, None, None)
+    kept = np.empty(ends[-1], dtype=values.dtype), np.empty(ends[-1], dtype=np.int32)
+    _native.sparse_columns(values, numbers, start, stop, place, ends, *kept)
+    return Cells(*kept, ends[:-1], ends[1:], p)
+
+
 def moments(X: Cells, rows: Array | None, weight: F64 | None, threads: int = 1) -> tuple[float, F64, F64, F64, F64]:
     begin, p = sparse_reference.shift(X, rows, weight), X.p
     out = np.empty(2 + 6 * p)

@@ -126,6 +126,23 @@ def dense_rows(X: Cells, rows: Array) -> F64:
     return out
 
 
+def columns(X: Cells, place: Array, p: int) -> Cells:
+    """The cells of some columns, as a table of p columns: place (X.p,) int32, -1 for a column that is left out."""
+    values, numbers, count = [], [], []
+    for first in range(0, X.n, 1 << 12):
+        start, stop = X.start[first : first + (1 << 12)].astype(np.int64), X.stop[first : first + (1 << 12)]
+        size = stop - start
+        row = np.repeat(np.arange(len(size)), size)
+        at = np.arange(len(row)) + (start - (np.cumsum(size) - size))[row]
+        to = place[X.columns[at]]
+        kept = to >= 0
+        values.append(X.values[at[kept]])
+        numbers.append(to[kept])
+        count.append(np.bincount(row[kept], minlength=len(size)))
+    ends = np.concatenate([[0], np.cumsum(np.concatenate(count))])
+    return Cells(np.concatenate(values), np.concatenate(numbers), ends[:-1], ends[1:], p)
+
+
 @SILENT
 def moments(X: Cells, rows: Array | None, weight: F64 | None, threads: int = 1) -> tuple[float, F64, F64, F64, F64]:
     """Sum of weights, and of each column (p,) weighted mean, variance, minimum and maximum, as `reference.moments`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,12 +25,15 @@ from berkson.rows.questions import (
     Evaluate,
     Evaluation,
     Extent,
+    Inside,
     LargestLeverage,
     LeastChange,
     Likeness,
     LowerGram,
+    Narrow,
     NullGram,
     Question,
+    Reach,
     Sample,
     Within,
 )
@@ -69,11 +72,19 @@ class InMemory:
 
     def cost(self, questions: Sequence[Question]) -> tuple[float, int]:
         """(passes, bytes of X read) of a round of questions."""
-        n, rows, free = self.n_rows, 0, self._shared(questions)[1:] if len(questions) > 1 else ()
-        for i, question in enumerate(questions):
-            if i not in free and not isinstance(question, Draw):
-                rows += n if question.sample is None else question.sample.size
-        return rows / n, rows * self.design.nbytes // n
+        free = self._shared(questions)[1:] if len(questions) > 1 else ()
+        passes = sum(self._cost(question) for i, question in enumerate(questions) if i not in free)
+        return passes, int(passes * self.design.nbytes)
+
+    def _cost(self, question: Question) -> float:
+        match question:
+            case Draw():
+                return 0.0
+            case Inside(view, inner):
+                return float(view.cost((inner,))[1] / max(1, self.design.nbytes))
+            case Reach():
+                return 1.0
+        return 1.0 if question.sample is None else question.sample.size / self.n_rows
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answers in order; those that can share a pass do."""
@@ -110,6 +121,12 @@ class InMemory:
                 return self._largest_leverage(metric, sample)
             case Extent(sample):
                 return self._extent(sample)
+            case Reach():
+                return self._reach()
+            case Narrow(places, sample):
+                return (self if sample is None else self.only(sample)).narrowed(places)
+            case Inside(view, inner):
+                return view.answer_one(inner)
             case Within(metric, cap, sample):
                 return self._within(metric, cap, sample)
             case LeastChange(before, now, sample):
@@ -235,11 +252,30 @@ class InMemory:
         return max((float(forms.max()) for _, forms in self._leverages(metric, sample)), default=0.0)
 
     def _extent(self, sample: Sample | None) -> float:
+        reach = self._reach(sample)
+        return float(reach @ reach)
+
+    def _reach(self, sample: Sample | None = None) -> F64:
         part, place = self.part(sample, as_part=True), self.coordinates
         _, _, _, low, high = part.design.moments(part.rows, part.weight, part.threads)
         furthest = np.append(np.maximum(np.abs(low - place.center), np.abs(high - place.center)), 1.0)
-        scaled = (furthest if place.kept is None else furthest[place.kept]) / place.scale
-        return float(scaled @ scaled)
+        scaled: F64 = (furthest if place.kept is None else furthest[place.kept]) / place.scale
+        return scaled
+
+    def only(self, sample: Sample) -> InMemory:
+        """The rows of a sample, with scaled weights."""
+        index = sample.index
+        offset = None if self.offset is None else self.offset[index]
+        return replace(self, design=self.design.run_of(index), y=self.y[index], weight=sample.scaled, offset=offset)
+
+    def narrowed(self, places: npt.NDArray[np.intp]) -> InMemory:
+        """The rows with the unknowns at these places of theta only (one linear predictor)."""
+        place, p = self.coordinates, self.design.shape[1]
+        at = places if place.kept is None else place.kept[places]
+        columns = at[at < p]
+        kept = None if len(columns) < len(at) else np.arange(len(at))
+        coordinates = Coordinates(place.center[columns], place.scale[places], kept, None)
+        return replace(self, design=self.design.columns(columns), coordinates=coordinates)
 
     def _least_change(self, before: F64, now: F64, sample: Sample) -> float:
         part, place, K = self.part(sample, as_part=True), self.coordinates, self.loss.outputs

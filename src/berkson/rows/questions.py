@@ -131,6 +131,29 @@ class Likeness:
     inverse: F64
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """max_i |x_ij| over rows of positive weight (q,), in one linear predictor's coordinates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """The rows (of a sample, with scaled weights, or all) with some unknowns only, those at `places` (ascending) of
+    theta, for one linear predictor; columns are gathered, so many rows take memory for them.  Answer: what answers
+    questions `Inside`."""
+
+    places: npt.NDArray[np.intp]
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A question to the rows that `Narrow` answered with, in their coordinates.  Its answer is theirs."""
+
+    view: Any
+    question: Question
+
+
 Question = (
     Draw
     | Evaluate
@@ -143,6 +166,9 @@ Question = (
     | Within
     | LeastChange
     | Likeness
+    | Reach
+    | Narrow
+    | Inside
 )
 Answer = Any
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from berkson.anchor import Anchor
 from berkson.bound_penalty import Bounded
+from berkson.certificate import Bound
 from berkson.group_penalty import SparseGroup
 from berkson.inverse import inverse_factor
 from berkson.penalty import ElasticNet
@@ -29,6 +30,12 @@ F64 = npt.NDArray[np.float64]
 CONTRACTS = 0.2  # of the estimated gap: what an iteration must leave, or the Hessian is computed anew
 SHORTEST = 1e-6  # part of a step
 TINY = 1e-300
+
+
+class Prover(Protocol):
+    """What bounds a gap without asking the rows: an anchor, or size."""
+
+    def proof(self, theta: F64, gradient: F64, penalty: ElasticNet) -> Bound: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Model:
         """The objective."""
         return penalty.add(self.theta, self.at).value + penalty.kinked(self.theta)
 
-    def gap(self, penalty: ElasticNet, anchor: Anchor | None = None) -> float:
+    def gap(self, penalty: ElasticNet, anchor: Prover | None = None) -> float:
         """What the anchor proves; or else, to second order, the slack and half the square of the excess gradient in the
         inverse Hessian; where that is singular, the bound of size, but for the free coordinates."""
         if anchor is not None:
@@ -108,14 +115,14 @@ def proximal_newton(
     *,
     target: float,
     max_iterations: int,
-    anchor: Anchor | None = None,
+    anchor: Prover | None = None,
     sample: Sample | None = None,
     always_exact: bool = False,
     at_least: int = 0,
 ) -> Solver[Progress]:
     """Minimise loss + penalty to an estimated gap of `target`, from where the model stands.
 
-    anchor       : by whose matrix the gap is estimated, in place of the Hessian's
+    anchor       : by what the gap is estimated, in place of the Hessian's inverse
     always_exact : every step takes the Hessian with its gradient, where that costs next to nothing.
     at_least     : steps to take where there is any gap at all.
     """

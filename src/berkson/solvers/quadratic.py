@@ -15,11 +15,14 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from berkson import kernels
+
 F64 = npt.NDArray[np.float64]
 
 SOLVED = 1e-12  # of the largest numbers: violations below it are rounding
 SYSTEMS = 20  # linear systems for each coordinate: past any count seen from a bad start
 SHARE, ONE = 0.5, 1.0  # of the largest violation: which coordinates enter together; only the one with the largest
+MANY, EPOCHS, NEAR = 64, 100, 1e-6  # coordinates from which descent goes first, how often, and how near
 SETTLED = math.inf  # length of a step that kept all signs
 FLAT, LEVEL = 1e-12, 1e-9  # of the largest curvature: none; of the gradient: it does not slope along what is flat
 STILL = 1e-9  # of the largest coordinate of a flat direction: none of it
@@ -34,6 +37,9 @@ def quadratic_minimum(hessian: F64, linear: F64, threshold: F64, start: F64) -> 
     x, free, share = start.copy(), threshold == 0.0, SHARE
     active, sign = (x != 0.0) | free, np.sign(x)
     rounding = SOLVED * (float(np.abs(linear).max()) + float(threshold[np.isfinite(threshold)].max(initial=0.0)))
+    if len(x) >= MANY:  # the signs of many coordinates are found sooner one by one
+        kernels.descend(hessian, hessian @ x + linear, threshold, x, EPOCHS, NEAR * float(np.abs(linear).max()))
+        active, sign = (x != 0.0) | free, np.sign(x)
     for _ in range(SYSTEMS * (len(x) + 2)):
         length = _solve_active(hessian, linear, threshold, x, active, sign)
         if length < SETTLED:

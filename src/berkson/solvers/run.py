@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from berkson.rows.questions import Answer, Question
+from berkson.rows.questions import Answer, Inside, Question
 from berkson.rows.weightings import Under
 
 Result = TypeVar("Result")
@@ -73,6 +73,16 @@ def run_together(solvers: Sequence[Solver[Any]], rows: Rows, work: Work | None =
                 results[i] = stop.value
                 del waiting[i]
     return results
+
+
+def inside(view: Any, solver: Solver[Result]) -> Solver[Result]:
+    """The same solver, its questions put to the rows that `Narrow` answered with."""
+    try:
+        question = next(solver)
+        while True:
+            question = solver.send((yield Inside(view, question)))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
 
 
 def under(column: int, solver: Solver[Result]) -> Solver[Result]:

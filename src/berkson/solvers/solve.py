@@ -12,7 +12,7 @@ from berkson.inverse import Diagonal
 from berkson.penalty import ElasticNet, Ridge
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import Evaluate, Evaluation
-from berkson.solvers import choose
+from berkson.solvers import choose, working
 from berkson.solvers.choose import CONJUGATE, ELIMINATION, LARGEST_HESSIAN, NEWTON, ROW_SPACE, Choice
 from berkson.solvers.conjugate import conjugate
 from berkson.solvers.elimination import block_diagonal, eliminating
@@ -113,10 +113,25 @@ def _kinked(task: Task, penalty: ElasticNet) -> Solver[tuple[Solution, Bound]]:
     weight = task.total_weight * task.class_share
     exact = cheap(task.n_rows, task.place.size)
     course = Course(task.place, weight, task.n_rows, task.offset, task.target, task.aim, task.max_iterations, exact)
+    if working.by_columns(penalty, course):
+        return (yield from _by_columns(task, penalty, course))
     model, point = yield from from_cold(task.theta, penalty, course, 0 if task.warm else task.choice.sample)
     return Solution(
         point.theta, _objective(penalty, point.theta, model.at), point.iterations, point.reason
     ), point.proof
+
+
+def _by_columns(task: Task, penalty: ElasticNet, course: Course) -> Solver[tuple[Solution, Bound]]:
+    """By working sets, the null model's first."""
+    size = yield from working.size_of(course)
+    if task.warm:
+        places = np.flatnonzero((task.theta != 0.0) | (penalty.threshold == 0.0))
+        standing = yield from working.stand(task.theta, penalty.threshold, places)
+        standing, point = yield from working.advance(standing, penalty, course, size)
+    else:
+        standing, point = yield from working.single(task.cold, penalty, course, size)
+    at = _objective(penalty, point.theta, standing.at)
+    return Solution(point.theta, at, point.iterations, point.reason), point.proof
 
 
 def _once(task: Task) -> Solver[tuple[Solution, Bound]]:

@@ -1,0 +1,151 @@
+// What working with a few of many columns takes: gathering the cells of a sparse table that lie in them, and coordinate
+// descent on their Hessian.  What is computed stands in sparse_reference.py and descent.py.
+
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "method.hpp"
+
+namespace berkson {
+namespace {
+
+ptrdiff_t whole_number(const View& view, ptrdiff_t i) {
+    const char* at = view.data + i * view.row_stride;
+    if (view.type == Type::i64) {
+        int64_t x;
+        memcpy(&x, at, sizeof x);
+        return ptrdiff_t(x);
+    }
+    int32_t x;
+    memcpy(&x, at, sizeof x);
+    return x;
+}
+
+View whole_numbers(const Array& array, const char* name) {
+    const View view = array.view();
+    if (view.type != Type::i64 && view.type != Type::i32) raise(PyExc_TypeError, "%s must be int64 or int32", name);
+    return view;
+}
+
+// Calls f(place of the cell, where its column went or -1) on the cells [first, last).
+template <class Number, class F>
+void for_places(const char* columns, const int32_t* place, ptrdiff_t first, ptrdiff_t last, F f) {
+    const char* at = columns + first * ptrdiff_t(sizeof(Number));
+    for (ptrdiff_t a = first; a < last; a++, at += sizeof(Number)) {
+        Number j;
+        memcpy(&j, at, sizeof j);
+        f(a, place[j]);
+    }
+}
+
+template <class F>
+void with_numbers(Type type, F f) {
+    if (type == Type::i64) f(int64_t(0));
+    else f(int32_t(0));
+}
+
+// Values are moved as they are, whatever they mean.
+template <class F>
+void with_size(Type type, F f) {
+    switch (type) {
+        case Type::f64: case Type::i64: case Type::u64: return f(uint64_t(0));
+        case Type::f32: case Type::i32: case Type::u32: return f(uint32_t(0));
+        case Type::i16: case Type::u16: return f(uint16_t(0));
+        default: return f(uint8_t(0));
+    }
+}
+
+template <class Number, class Value>
+void fill(const View& columns, const View& values, const View& start, const View& stop, const int32_t* place, char* out_values,
+          int32_t* out_columns) {
+    ptrdiff_t k = 0;
+    for (ptrdiff_t i = 0; i < start.rows; i++)
+        for_places<Number>(columns.data, place, whole_number(start, i), whole_number(stop, i), [&](ptrdiff_t a, int32_t to) {
+            if (to < 0) return;
+            memcpy(out_values + k * ptrdiff_t(sizeof(Value)), values.data + a * ptrdiff_t(sizeof(Value)), sizeof(Value));
+            out_columns[k++] = to;
+        });
+}
+
+// values, columns, start, stop, place (p,) int32, ends (n + 1,) int64, None, None: fills `ends` with where rows end; with
+// the last two, values of the same type and int32 numbers of columns, both (ends[n],): fills those.
+PyObject* gather(PyObject* const* a) {
+    Array values(a[0], "values"), columns(a[1], "columns"), start(a[2], "start"), stop(a[3], "stop"), place(a[4], "place");
+    Array ends(a[5], "ends", true), out_values(a[6], "values", true), out_columns(a[7], "columns", true);
+    values.expect(1, -1), columns.expect(1, values.size(0)), start.expect(1, -1), stop.expect(1, start.size(0)), place.expect(1, -1);
+    ends.expect(1, start.size(0) + 1);
+    const View from = whole_numbers(start, "start"), to = whole_numbers(stop, "stop"), numbers = whole_numbers(columns, "columns");
+    const View cells = values.view(), where = ends.view(), lookup = place.view();
+    if (where.type != Type::i64 || lookup.type != Type::i32) raise(PyExc_TypeError, "%s must be int64 and int32", "ends and place");
+    const int32_t* places = reinterpret_cast<const int32_t*>(lookup.data);
+    int64_t* end = reinterpret_cast<int64_t*>(const_cast<char*>(where.data));
+    if (!out_values) {
+        Py_BEGIN_ALLOW_THREADS;
+        with_numbers(numbers.type, [&](auto zero) {
+            ptrdiff_t k = 0;
+            end[0] = 0;
+            for (ptrdiff_t i = 0; i < from.rows; i++) {
+                for_places<decltype(zero)>(numbers.data, places, whole_number(from, i), whole_number(to, i),
+                                           [&](ptrdiff_t, int32_t at) { k += at >= 0; });
+                end[i + 1] = k;
+            }
+        });
+        Py_END_ALLOW_THREADS;
+        Py_RETURN_NONE;
+    }
+    const ptrdiff_t total = ptrdiff_t(end[from.rows]);
+    out_values.expect(1, total), out_columns.expect(1, total);
+    const View new_values = out_values.view(), new_columns = out_columns.view();
+    if (new_values.type != cells.type || new_columns.type != Type::i32) raise(PyExc_TypeError, "%s must be of the type of values, and int32", "answers");
+    char* to_values = const_cast<char*>(new_values.data);
+    int32_t* to_columns = reinterpret_cast<int32_t*>(const_cast<char*>(new_columns.data));
+    Py_BEGIN_ALLOW_THREADS;
+    with_numbers(numbers.type, [&](auto number) {
+        with_size(cells.type, [&](auto value) {
+            fill<decltype(number), decltype(value)>(numbers, cells, from, to, places, to_values, to_columns);
+        });
+    });
+    Py_END_ALLOW_THREADS;
+    Py_RETURN_NONE;
+}
+
+// hessian (s, s), gradient (s,), threshold (s,), x (s,), epochs, close: moves x and the gradient of the smooth part there
+PyObject* descend(PyObject* const* a) {
+    Array hessian(a[0], "hessian"), gradient(a[1], "gradient", true), threshold(a[2], "threshold"), x(a[3], "x", true);
+    const long epochs = PyLong_AsLong(a[4]);
+    const double close = PyFloat_AsDouble(a[5]);
+    if (PyErr_Occurred()) throw Raised();
+    x.expect(1, -1);
+    const ptrdiff_t s = x.size(0);
+    hessian.expect(2, s, s), gradient.expect(1, s), threshold.expect(1, s);
+    const double *h = hessian.writable(), *pull = threshold.writable();
+    double *g = gradient.writable(), *at = x.writable();
+    Py_BEGIN_ALLOW_THREADS;
+    bool all = true;
+    for (long epoch = 0; epoch < epochs; epoch++) {
+        double most = 0.0;
+        for (ptrdiff_t j = 0; j < s; j++) {
+            const double* row = h + j * s;
+            const double bend = row[j];
+            if (!(bend > 0.0) || (!all && at[j] == 0.0)) continue;
+            const double to = bend * at[j] - g[j];
+            const double size = std::fabs(to) - pull[j];
+            const double step = (size > 0.0 ? std::copysign(size, to) / bend : 0.0) - at[j];
+            if (step == 0.0) continue;
+            most = std::max(most, std::fabs(step) * bend);
+            at[j] = size > 0.0 ? at[j] + step : 0.0;
+            for (ptrdiff_t k = 0; k < s; k++) g[k] += step * row[k];
+        }
+        if (most <= close) {
+            if (all) break;
+            all = true;
+        } else all = false;  // those that are not zero, until they are settled
+    }
+    Py_END_ALLOW_THREADS;
+    Py_RETURN_NONE;
+}
+
+}  // namespace
+}  // namespace berkson

@@ -1,0 +1,225 @@
+"""Working sets: fits of the lasso and the elastic net where columns are many and few of them have a coefficient.
+
+The columns of a working set are gathered, and proximal Newton runs on them alone; one reading of the whole table then
+gives the gradient by every column, which proves the fit or says what is missing from the set.  Along a path the set is
+those that are active and those that the sequential strong rule cannot exclude (Tibshirani et al., J. R. Statist. Soc. B
+74, 2012): a gradient changes no faster than the threshold, or the reading after it finds out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.certificate import DENSE_UP_TO
+from berkson.penalty import ElasticNet, Ridge
+from berkson.rows.questions import Draw, Evaluate, Evaluation, Narrow, Reach, Sample
+from berkson.size import Size
+from berkson.solvers.proximal import Model, loss_model, proximal_newton
+from berkson.solvers.regularised import TIGHTER, Course, Point
+from berkson.solvers.run import Solver, inside
+
+F64 = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+FROM = 200  # columns from which working with few of them may pay
+STEP, STEPS = (
+    2.0,
+    1,
+)  # between the penalties by which a single fit comes from the null model to its own; Newton's at each
+FIRST = 2  # of Newton's steps before the set is looked at again
+PART, LEAST = 8, 2000  # of the rows on which it comes, and the fewest
+LEAST_SCORE = 0.8  # of the threshold: no set reaches for smaller gradients at once
+GROWTH, FEWEST = 1, 100  # columns that may enter at once: so many for each active one, or at least so many
+AHEAD = 2.0  # steps of a path that a set looks ahead when it is gathered
+ROUNDS = 30  # readings of the table for one penalty
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where fits stand: theta (q,) and the loss there with its gradient by all columns; the thresholds of the fit;
+    the places of theta in the working set, their rows, and the loss's model by them.  Of a sample's rows, or all."""
+
+    theta: F64
+    at: Evaluation
+    threshold: F64
+    places: Indices
+    view: Any
+    model: Model
+    sample: Sample | None
+
+    def gradient(self, penalty: ElasticNet) -> F64:
+        """Of the smooth part, by all columns."""
+        assert self.at.gradient is not None
+        gradient: F64 = self.at.gradient + penalty.strength * self.theta
+        return gradient
+
+    def value(self, penalty: ElasticNet) -> float:
+        """The objective."""
+        return penalty.add(self.theta, self.at).value + penalty.kinked(self.theta)
+
+
+def by_columns(penalty: Ridge, course: Course) -> bool:
+    """Whether fits go by working sets: under a lasso on columns that are many and too many for a sample of the rows to
+    prove them all; where other coordinates than the constant are free, only where no other way is left."""
+    place = course.place
+    if type(penalty) is not ElasticNet or place.contrasts > 1 or place.columns <= FROM or course.by_sample:
+        return False
+    threshold = penalty.threshold
+    if not (threshold > 0.0).any():
+        return False
+    return place.columns > DENSE_UP_TO or not (threshold[:-1] == 0.0).any()
+
+
+def size_of(course: Course) -> Solver[Size]:
+    """What proofs by size know of the table."""
+    place = course.place
+    constant = place.kept is None or int(place.kept[-1]) == len(place.center)
+    return Size(course.class_weight, (yield Reach()), course.offset, constant)
+
+
+def some_of(penalty: ElasticNet, places: Indices) -> ElasticNet:
+    """The penalty of a working set."""
+    return ElasticNet(penalty.strength[places], penalty.threshold[places])
+
+
+def stand(theta: F64, threshold: F64, places: Indices, sample: Sample | None = None) -> Solver[Standing]:
+    """At theta, which is zero elsewhere than at these places."""
+    view = yield Narrow(places, sample)
+    model = yield from inside(view, loss_model(theta[places]))
+    at = yield Evaluate(theta, 1, sample)
+    return Standing(theta, at, threshold, places, view, model, sample)
+
+
+def fit_null(
+    cold: F64, penalty: ElasticNet, course: Course, target: float, sample: Sample | None = None
+) -> Solver[Standing]:
+    """The fit of what the penalty leaves free, all else at zero; its thresholds are the least that hold it there."""
+    free = np.flatnonzero(penalty.threshold == 0.0)
+    theta = np.where(penalty.threshold == 0.0, cold, 0.0)
+    view = yield Narrow(free, sample)
+    model = yield from inside(view, loss_model(theta[free]))
+    some, limit = some_of(penalty, free), course.max_iterations
+    solver = proximal_newton(model, some, target=target, max_iterations=limit, always_exact=True)
+    model = (yield from inside(view, solver)).model
+    theta[free] = model.theta
+    at = yield Evaluate(theta, 1, sample)
+    standing, held = Standing(theta, at, penalty.threshold, free, view, model, sample), np.isfinite(penalty.threshold)
+    threshold = np.where(held, largest(standing, penalty) * np.where(held, penalty.threshold, 0.0), np.inf)
+    return replace(standing, threshold=threshold)
+
+
+def largest(standing: Standing, penalty: ElasticNet) -> float:
+    """By how much all thresholds would have to grow for no coefficient that is zero to want to leave it."""
+    return float(_scores(standing, penalty)[penalty.threshold > 0.0].max(initial=0.0))
+
+
+def single(cold: F64, penalty: ElasticNet, course: Course, size: Size) -> Solver[tuple[Standing, Point]]:
+    """The fit of one penalty from the null model, by way of larger ones on a part of the rows."""
+    part = course.n_rows // PART
+    sample = (yield Draw(part, course.share)) if part >= LEAST else None
+    standing = yield from fit_null(cold, penalty, course, course.aim, sample)
+    ratio, spent, loose = largest(standing, penalty) / STEP, 0, replace(course, target=math.inf, aim=math.inf)
+    while ratio > 1.0:
+        larger = replace(penalty, threshold=ratio * penalty.threshold)
+        standing, point = yield from advance(standing, larger, loose, size, at_least=STEPS)
+        spent, ratio = spent + point.iterations, ratio / STEP
+    if sample is not None:
+        standing = replace(standing, at=(yield Evaluate(standing.theta, 1)), sample=None)
+        standing = yield from _gather(standing, _wanted(standing, penalty, 0.0))
+    standing, point = yield from advance(standing, penalty, loose, size, at_least=FIRST)
+    spent += point.iterations
+    standing, point = yield from advance(standing, penalty, course, size)
+    return standing, replace(point, iterations=spent + point.iterations)
+
+
+def advance(
+    standing: Standing,
+    penalty: ElasticNet,
+    course: Course,
+    size: Size,
+    at_least: int = 0,
+    rounds: int = ROUNDS,
+) -> Solver[tuple[Standing, Point]]:
+    """The fit of a penalty from where fits stand, by so many steps at least, in so many rounds at most."""
+    aim, spent = course.aim, 0
+    wanted = _wanted(standing, penalty, 0.0)
+    if not np.isin(wanted, standing.places, assume_unique=True).all():
+        standing = yield from _gather(standing, _wanted(standing, penalty, AHEAD))
+    for _ in range(rounds):
+        inner, known = some_of(penalty, standing.places), standing.model
+        progress = yield from inside(
+            standing.view,
+            proximal_newton(
+                known,
+                inner,
+                target=aim,
+                max_iterations=course.max_iterations - spent,
+                anchor=size.among(standing.places, known.value(inner)),
+                at_least=max(0, at_least - spent),
+            ),
+        )
+        spent, reason = spent + progress.iterations, progress.reason
+        standing = yield from _moved(standing, progress.model, penalty)
+        proof = replace(size, most=standing.value(penalty)).proof(standing.theta, standing.gradient(penalty), penalty)
+        missing = _missing(standing, penalty)
+        if proof.gap <= course.target or spent >= course.max_iterations:
+            break
+        if len(missing):
+            standing = yield from _gather(standing, np.union1d(standing.places, missing))
+        elif reason != "target":
+            break
+        else:
+            aim *= min(TIGHTER, 0.5 * course.target / proof.gap)
+    point = Point(standing.theta, standing.at.value, standing.value(penalty), proof, spent, reason)
+    return standing, point
+
+
+def _moved(standing: Standing, model: Model, penalty: ElasticNet) -> Solver[Standing]:
+    theta = np.zeros(len(standing.theta))
+    theta[standing.places] = model.theta
+    at = yield Evaluate(theta, 1, standing.sample)
+    return replace(standing, theta=theta, at=at, threshold=penalty.threshold, model=model)
+
+
+def _gather(standing: Standing, places: Indices) -> Solver[Standing]:
+    view = yield Narrow(places, standing.sample)
+    model = yield from inside(view, loss_model(standing.theta[places]))
+    return replace(standing, places=places, view=view, model=model)
+
+
+def _scores(standing: Standing, penalty: ElasticNet) -> F64:
+    """The gradient in thresholds: 1 where a coefficient of zero is about to leave it; 0 of what is not pulled."""
+    gradient, threshold = np.abs(standing.gradient(penalty)), penalty.threshold
+    pulled = np.isfinite(threshold) & (threshold > 0.0)
+    return np.divide(gradient, threshold, out=np.zeros(len(gradient)), where=pulled)
+
+
+def _wanted(standing: Standing, penalty: ElasticNet, ahead: float) -> Indices:
+    """The working set: what is active or free, and of the rest what may become active, the most likely first."""
+    threshold = penalty.threshold
+    inside = (standing.theta != 0.0) | (threshold == 0.0)
+    scores = _scores(standing, penalty)
+    pulled = scores > 0.0
+    falls = np.ones(len(scores))
+    np.divide(standing.threshold, threshold, out=falls, where=pulled & np.isfinite(standing.threshold))
+    bound = np.maximum(1.0 - (1.0 + ahead) * (falls - 1.0), LEAST_SCORE)
+    asks = np.flatnonzero(pulled & ~inside & (scores >= bound))
+    most = max(FEWEST, GROWTH * int(np.count_nonzero(inside)))
+    if len(asks) > most:
+        asks = asks[np.argpartition(-scores[asks], most)[:most]]
+    inside[asks] = True
+    return np.flatnonzero(inside)
+
+
+def _missing(standing: Standing, penalty: ElasticNet) -> Indices:
+    """Columns outside the set whose gradient is beyond the threshold, the furthest first."""
+    scores = _scores(standing, penalty)
+    scores[standing.places] = 0.0
+    missing = np.flatnonzero(scores > 1.0)
+    most = max(FEWEST, GROWTH * len(standing.places))
+    return missing if len(missing) <= most else missing[np.argpartition(-scores[missing], most)[:most]]
