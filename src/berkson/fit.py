@@ -179,14 +179,15 @@ def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -
     return _certificate(problem, task, stop, proof, verdict, rank, work)
 
 
-def row_space(rows: InMemory, work: Work) -> RowSpace:
-    """Of a dense table's rows where all columns count alike: it serves every ridge, weighting and labels of theirs."""
+def row_space(rows: InMemory, work: Work, scale: F64 | None = None) -> RowSpace:
+    """Of a dense table's rows: it serves every ridge, weighting and labels of theirs.  The ridge counts all columns
+    alike, or each coefficient divided by its column's scale (p,), where 0 leaves the column out."""
     assert isinstance(rows.design, Dense)
     X, center = rows.design.X, rows.coordinates.center
     work.add((1.0, X.nbytes))
     try:
         with one_thread(X.shape[1]):
-            return RowSpace.of(X, center, np.ones(X.shape[1]), threads_for(X.size * len(X)))
+            return RowSpace.of(X, center, np.ones(X.shape[1]) if scale is None else scale, threads_for(X.size * len(X)))
     except FloatingPointError:
         raise NonFiniteError from None
 

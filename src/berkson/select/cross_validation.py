@@ -17,8 +17,9 @@ from berkson.rows.memory import NonFiniteError
 from berkson.select.folds import Folds, folds_of
 from berkson.select.lockstep import Lockstep
 from berkson.select.measures import Curve, Measure, curve, held_out
-from berkson.select.path import Path, enough, originals, path_of
+from berkson.select.path import Path, enough, enough_explained, originals, path_of
 from berkson.select.start import Options, Scale, Start, begin
+from berkson.select.wide import WideFits, WideStart, begin_wide, follow_wide, is_wide
 from berkson.solvers.run import Work
 
 Array = npt.NDArray[Any]
@@ -162,6 +163,8 @@ def cross_validate(
         lower,
         upper,
     )
+    if is_wide(problem, options):
+        return _wide_cross_validate(problem, options, lambda: folds_of(problem, folds, groups, seed), measure, progress)
     began, work = time.perf_counter(), Work()
     try:
         with one_thread(problem.unknowns):
@@ -179,7 +182,33 @@ def cross_validate(
     return CrossValidation(path, chosen, measure, scores, gap, work.passes, time.perf_counter() - began, thetas)
 
 
-def _scores(measure: Measure, start: Start, folds: Folds, thetas: F64) -> F64:
+def _wide_cross_validate(
+    problem: Problem,
+    options: Options,
+    drawn: Callable[[], Folds],
+    measure: Measure,
+    progress: Callable[[float], None] | None,
+) -> CrossValidation:
+    """A ridge path and its folds in the row space."""
+    began, work = time.perf_counter(), Work()
+    try:
+        with one_thread(problem.unknowns):
+            start, folds = begin_wide(problem, options, work), drawn()
+            whole = WideFits(problem, start.space, start, start.class_weight)
+            without = [start.fold(k, folds, work) for k in range(folds.count)]
+            ended = follow_wide(start, [whole, *without], lambda ratios: enough_explained(start, ratios), progress)
+            path = path_of(start, whole.points(), ended, work, time.perf_counter() - began)
+            each = [fits.points() for fits in without]
+    except NonFiniteError:
+        raise locate_non_finite(problem) from None
+    thetas = np.array([[point.theta for point in points] for points in each])
+    gap = np.array([[point.proof.gap for point in points] for points in each])
+    gap /= np.array([fits.null for fits in without])[:, None]
+    scores = _scores(measure, start, folds, thetas)
+    return CrossValidation(path, folds, measure, scores, gap, work.passes, time.perf_counter() - began, thetas)
+
+
+def _scores(measure: Measure, start: Start | WideStart, folds: Folds, thetas: F64) -> F64:
     """The measure of each fold's held-out rows at each lambda (M, L)."""
     return np.array(
         [held_out(measure, start.rows, index, each) for index, each in zip(folds.held_out, thetas, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from berkson.problem import InputError, Problem
 
 Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 
@@ -28,6 +29,10 @@ class Folds:
     def count(self) -> int:
         return len(self.held_out)
 
+    def trained_by(self, k: int) -> Indices:
+        """The rows that train fit k."""
+        return self.training[k] if self.codes is None else np.flatnonzero(self.codes != k)
+
     def trains(self, some: Sequence[int], n: int) -> npt.NDArray[np.uint8]:
         """Masks (n, len(some)) of the rows that train each of these fits."""
         mask = np.zeros((n, len(some)), dtype=np.uint8)
@@ -43,6 +48,19 @@ class Folds:
         if self.codes is not None:
             return np.asarray(self.codes[rows] != k)
         return np.isin(rows, self.training[k])
+
+
+def training_weights(problem: Problem, rows: Indices, k: int, of_all: F64) -> F64:
+    """The total weight of each class in the rows that train fold k; InputError where one of all rows is gone."""
+    weight = None if problem.weight is None else problem.weight[rows]
+    totals = replace(problem, y=problem.y[rows], weight=weight).class_weights()
+    gone = np.flatnonzero((totals == 0.0) & (of_all > 0.0))
+    if len(gone):
+        raise InputError(
+            f"fold {k} holds out every row of class {problem.class_name(int(gone[0]))}, so that the others cannot "
+            "learn it: use fewer folds, or folds that are drawn with equal shares of the classes"
+        )
+    return totals
 
 
 def folds_of(problem: Problem, folds: int | npt.ArrayLike | Folds, groups: Array | None, seed: int) -> Folds:

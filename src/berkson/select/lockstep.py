@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.penalty import ElasticNet
-from berkson.problem import InputError, Problem
+from berkson.problem import Problem
 from berkson.rows.questions import Evaluate, Sample
 from berkson.rows.weightings import Weightings
-from berkson.select.folds import Folds
+from berkson.select.folds import Folds, training_weights
 from berkson.select.regularizer import Regularizer
 from berkson.select.start import Start, units
 from berkson.select.walk import Walk, better, predicted, proportion
@@ -48,7 +48,7 @@ class Lockstep:
         problem = start.problem
         batches = [range(first, min(first + TOGETHER, folds.count)) for first in range(0, folds.count, TOGETHER)]
         self._batches = [(some, _weightings(start, folds.trains(some, len(problem.y)))) for some in batches]
-        training = [_training(folds, k) for k in range(folds.count)]
+        training = [folds.trained_by(k) for k in range(folds.count)]
         self._courses = [_course(start, problem, rows, k) for k, rows in enumerate(training)]
         self.nulls = np.array([problem.null_objective(course.class_weight) for course in self._courses])
         self._regularizers = _regularizers(start, folds, training)
@@ -147,20 +147,9 @@ def _weightings(start: Start, masks: npt.NDArray[np.uint8]) -> Weightings:
     return Weightings(start.rows, masks if weight is None else masks * weight[:, None])
 
 
-def _training(folds: Folds, k: int) -> Indices:
-    return folds.training[k] if folds.codes is None else np.flatnonzero(folds.codes != k)
-
-
 def _course(start: Start, problem: Problem, rows: Indices, k: int) -> Course:
     """Of a fold: the weights of its classes; InputError where one is gone."""
-    weight = None if problem.weight is None else problem.weight[rows]
-    totals = replace(problem, y=problem.y[rows], weight=weight).class_weights()
-    gone = np.flatnonzero((totals == 0.0) & (start.course.class_weight > 0.0))
-    if len(gone):
-        raise InputError(
-            f"fold {k} holds out every row of class {problem.class_name(int(gone[0]))}, so that the others cannot "
-            "learn it: use fewer folds, or folds that are drawn with equal shares of the classes"
-        )
+    totals = training_weights(problem, rows, k, start.course.class_weight)
     target = start.options.tol * problem.null_objective(totals)
     return replace(start.course, class_weight=totals, target=target, aim=0.5 * target, exact=False)
 

@@ -15,6 +15,7 @@ from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import NonFiniteError
 from berkson.select.start import Options, Scale, Start, begin, given_lambdas
 from berkson.select.walk import walk
+from berkson.select.wide import WideFits, WideStart, begin_wide, follow_wide, is_wide
 from berkson.solvers.proximal import loss_model
 from berkson.solvers.regularised import Point
 from berkson.solvers.run import Work, run
@@ -54,7 +55,7 @@ class Path:
     ended: str
     passes: float
     seconds: float
-    start: Start = field(repr=False)
+    start: Start | WideStart = field(repr=False)
     thetas: F64 = field(repr=False)
 
     @property
@@ -78,6 +79,8 @@ class Path:
     def at(self, lambdas: float | Sequence[float]) -> Path:
         """The fits of other penalties, solved, not interpolated; begun from the nearest fit above the largest."""
         began, work, options = time.perf_counter(), Work(), replace(self.options, lambdas=lambdas)
+        if isinstance(self.start, WideStart):
+            return _wide_path(self.problem, options, None)
         given = given_lambdas(lambdas)
         above = np.flatnonzero(self.lambdas >= given[0])
         with one_thread(self.problem.unknowns):
@@ -154,6 +157,8 @@ def path(
         lower,
         upper,
     )
+    if is_wide(problem, options):
+        return _wide_path(problem, options, progress)
     began, work = time.perf_counter(), Work()
     try:
         with one_thread(problem.unknowns):
@@ -170,11 +175,30 @@ def path(
     return path_of(start, points, ended, work, time.perf_counter() - began)
 
 
+def _wide_path(problem: Problem, options: Options, progress: Callable[[float], None] | None) -> Path:
+    """A ridge path in the row space."""
+    began, work = time.perf_counter(), Work()
+    try:
+        with one_thread(problem.unknowns):
+            start = begin_wide(problem, options, work)
+            fits = WideFits(problem, start.space, start, start.class_weight)
+            ended = follow_wide(start, [fits], lambda ratios: enough_explained(start, ratios), progress)
+            points = fits.points()
+    except NonFiniteError:
+        raise locate_non_finite(problem) from None
+    return path_of(start, points, ended, work, time.perf_counter() - began)
+
+
 def enough(start: Start, points: Sequence[Point]) -> str:
     """Why a path of automatic penalties stops here; empty where it does not."""
-    if start.given or start.options.complete or len(points) < FEWEST:
+    return enough_explained(start, [start.deviance_ratio(point.loss) for point in points[-FEWEST:]])
+
+
+def enough_explained(start: Start | WideStart, ratios: Sequence[float]) -> str:
+    """The same, of the parts of the deviance that the penalties so far explain."""
+    if start.given or start.options.complete or len(ratios) < FEWEST:
         return ""
-    before, ratio = (start.deviance_ratio(point.loss) for point in points[-2:])
+    before, ratio = ratios[-2:]
     if ratio > ENOUGH:
         return f"{100 * ratio:.2f} % of the deviance is explained"
     if ratio - before < LITTLE and not start.regularizer.waits:
@@ -182,7 +206,7 @@ def enough(start: Start, points: Sequence[Point]) -> str:
     return ""
 
 
-def path_of(start: Start, points: Sequence[Point], ended: str, work: Work, seconds: float) -> Path:
+def path_of(start: Start | WideStart, points: Sequence[Point], ended: str, work: Work, seconds: float) -> Path:
     """The points as a path."""
     thetas = np.array([point.theta for point in points])
     coef, intercept = originals(thetas, start.rows.coordinates)

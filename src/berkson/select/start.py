@@ -122,7 +122,7 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
     model = _null(constant, regularizer.without(place), rows, work)
     assert model.at.gradient is not None
     total = float(totals.sum()) if options.scale == "mean" else 1.0
-    lambdas = _lambdas(options, problem, regularizer.largest(model.at.gradient, place) / total)
+    lambdas = lambdas_of(options, problem, regularizer.largest(model.at.gradient, place) / total)
     least = least_loss(problem.y)
     return Start(
         problem,
@@ -163,7 +163,8 @@ def given_lambdas(lambdas: npt.ArrayLike) -> F64:
     return -np.sort(-given)
 
 
-def _lambdas(options: Options, problem: Problem, largest: float) -> F64:
+def lambdas_of(options: Options, problem: Problem, largest: float) -> F64:
+    """The penalties, descending: the caller's, or so many down from the largest."""
     if options.lambdas is not None:
         return given_lambdas(options.lambdas)
     if not largest > 0.0:

@@ -1,0 +1,176 @@
+"""Ridge paths and their folds where columns outnumber rows: each penalty is a fit in the row space of the table (see
+`design/row_space.py`), scaled by what the penalty counts each column's coefficient by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.certificate import Bound
+from berkson.design.row_space import RowSpace
+from berkson.fit import Fit, fit, row_space
+from berkson.prepare import standardised
+from berkson.problem import InputError, Problem, check
+from berkson.rows.memory import InMemory
+from berkson.rows.questions import Evaluate, Evaluation
+from berkson.select.folds import Folds, training_weights
+from berkson.select.measures import least_loss
+from berkson.select.regularizer import Regularizer, factors_of
+from berkson.select.start import Options, lambdas_of, units
+from berkson.solvers.choose import MOST_ROWS, SMALL
+from berkson.solvers.regularised import Point
+from berkson.solvers.run import Work, run_one
+from berkson.wide import on_columns
+
+F64 = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+TIGHTER = 1e-4  # than tol, in the row space: differences along a path are smaller than that
+
+
+def is_wide(problem: Problem, options: Options) -> bool:
+    """Whether the row space has the path: a ridge on every column of a dense table wider than long, whose Hessians cost
+    something."""
+    n, p = problem.X.shape
+    plain = options.l1_ratio == 0.0 and options.groups is None and options.lower is None and options.upper is None
+    every = options.factors is None or bool((np.asarray(options.factors, dtype=np.float64) > 0.0).all())
+    positive = options.lambdas is None or bool((np.asarray(options.lambdas, dtype=np.float64) > 0.0).all())
+    costly = n < p and n <= MOST_ROWS and n * float(p) ** 2 > SMALL
+    return plain and every and positive and costly and isinstance(problem.X, np.ndarray)
+
+
+@dataclass(frozen=True)
+class WideStart:
+    """What a ridge path and its folds have in common, as `Start`; and the row space of all rows."""
+
+    problem: Problem
+    options: Options
+    rows: InMemory
+    regularizer: Regularizer
+    space: RowSpace
+    class_weight: F64
+    lambdas: F64
+    given: bool
+    null: float
+    null_loss: float
+    saturated: float
+
+    def deviance_ratio(self, loss: float) -> float:
+        """The part of the null deviance that is explained."""
+        return (self.null_loss - loss) / (self.null_loss - self.saturated)
+
+    def fold(self, k: int, folds: Folds, work: Work) -> WideFits:
+        """The fits without fold k, which standardises columns by its own rows."""
+        problem, rows = self.problem, folds.trained_by(k)
+        mask = folds.trains([k], len(problem.y))[:, 0].astype(np.float64)
+        weight = mask if problem.weight is None else mask * problem.weight
+        totals = training_weights(problem, rows, k, self.class_weight)
+        space = self.space
+        if self.options.standardize:
+            space = _space(self.rows, _regularizer(self.rows, self.options, problem, rows), work)
+        return WideFits(replace(problem, weight=weight), space, self, totals)
+
+
+def begin_wide(problem: Problem, options: Options, work: Work) -> WideStart:
+    """Check, standardise, fit the null model.  InputError in one sentence for what has no path."""
+    options.check()
+    if problem.penalised:
+        raise InputError("a path sets the penalty itself: give a problem without strength and lasso")
+    totals = check(problem)
+    rows, (n, p) = standardised(problem), problem.X.shape
+    place = rows.coordinates
+    constant = np.zeros((p + 1, rows.loss.outputs))
+    if problem.intercept:
+        constant[-1] = fit(replace(problem, X=np.empty((n, 0)), names=()), tol=options.tol * TIGHTER).intercept
+    null: Evaluation = run_one(
+        Evaluate(place.contract(constant[:, 0] if place.basis is None else constant), 1), rows, work
+    )
+    assert null.gradient is not None
+    regularizer = _regularizer(rows, options, problem)
+    total = float(totals.sum()) if options.scale == "mean" else 1.0
+    least = least_loss(problem.y)
+    return WideStart(
+        problem,
+        options,
+        rows,
+        regularizer,
+        _space(rows, regularizer, work),
+        totals,
+        lambdas_of(options, problem, regularizer.largest(null.gradient, place) / total),
+        options.lambdas is not None,
+        problem.null_objective(totals),
+        null.value,
+        float(least.sum() if problem.weight is None else problem.weight @ least),
+    )
+
+
+def _regularizer(rows: InMemory, options: Options, problem: Problem, some: Indices | None = None) -> Regularizer:
+    unit = units(rows, standardize=options.standardize, intercept=problem.intercept, some=some)
+    return Regularizer(0.0, factors_of(options.factors, len(unit)), unit)
+
+
+def _space(rows: InMemory, regularizer: Regularizer, work: Work) -> RowSpace:
+    """The row space in which the regularizer's ridge is the same in all directions."""
+    counts = np.where(regularizer.unit > 0.0, regularizer.unit, np.inf) * np.sqrt(regularizer.factor)
+    return row_space(rows, work, np.divide(1.0, counts))
+
+
+class WideFits:
+    """Fits of descending penalties, each begun where the last one ended."""
+
+    def __init__(self, problem: Problem, space: RowSpace, start: WideStart, class_weight: F64) -> None:
+        self._table, self._space, self._start = replace(problem, X=space.rows, names=()), space, start
+        self._total = float(class_weight.sum()) if start.options.scale == "mean" else 1.0
+        self.null = problem.null_objective(class_weight)
+        self._fits: list[Fit] = []
+
+    def follow(self, lambda_: float) -> float:
+        """Fit the next penalty; its loss."""
+        options = self._start.options
+        before = (self._fits[-1].coef, self._fits[-1].intercept) if self._fits else None
+        one = replace(self._table, strength=lambda_ * self._total)
+        found = fit(one, tol=TIGHTER * options.tol, max_iterations=options.max_iterations, start=before)
+        self._fits.append(found)
+        return _loss(found)
+
+    def points(self) -> list[Point]:
+        """All of them, proved on the columns of the table."""
+        found, place = on_columns(self._space, self._fits), self._start.rows.coordinates
+        each = zip(self._fits, found.coef, found.intercept, (found.gap * self.null).tolist(), strict=True)
+        return [
+            Point(
+                place.from_original(coef, intercept),
+                _loss(one),
+                one.certificate.objective,
+                Bound(gap, math.inf, gap, 0.0 if gap < math.inf else math.inf),
+                one.info.iterations,
+                one.info.stopped,
+            )
+            for one, coef, intercept, gap in each
+        ]
+
+
+def _loss(found: Fit) -> float:
+    return found.certificate.objective - 0.5 * found.problem.strength * float((found.coef * found.coef).sum())
+
+
+def follow_wide(
+    start: WideStart,
+    all_fits: Sequence[WideFits],
+    enough: Callable[[Sequence[float]], str],
+    progress: Callable[[float], None] | None,
+) -> str:
+    """Take all fits, the first those of all rows, through the penalties; why they end before the last."""
+    ratios: list[float] = []
+    for lambda_ in start.lambdas.tolist():
+        losses = [fits.follow(lambda_) for fits in all_fits]
+        ratios.append(start.deviance_ratio(losses[0]))
+        if progress is not None:
+            progress(len(ratios) / len(start.lambdas))
+        if ended := enough(ratios):
+            return ended
+    return ""
