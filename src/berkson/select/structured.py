@@ -1,4 +1,8 @@
-"""Penalties of a path with structure: columns in groups, coefficients between bounds."""
+"""Penalties of a path with structure: columns in groups, coefficients between bounds.
+
+No rule screens groups: one Hessian of all columns lasts for many penalties, and where it is at hand, the minimum of the
+model with all of them costs little more than with those that a rule would leave (up to a few hundred unknowns).
+"""
 
 from __future__ import annotations
 
