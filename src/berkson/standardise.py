@@ -57,11 +57,11 @@ def _beside_factors(
 ) -> tuple[F64, F64, npt.NDArray[np.bool_]]:
     """`location` of numbers as of any others; indicators stay where they are, so that those of one factor have nothing
     in common, and their squared spread is their share."""
-    _, mean, _, low, high = _moments(design, weight)
-    center, spread, constant = np.zeros(len(mean)), mean, ~(high > low)
-    of, numeric = design.slots.place[design.numeric], design.numeric
+    threads = threads_for(len(design) * design.row_cells)
+    share, _, low, high = design.level_moments(None, weight, threads)
     numbers = location(Dense(design.blocks.numbers), weight, intercept=intercept, few=few)
-    center[numeric], spread[numeric], constant[numeric] = (each[of] for each in numbers)
+    of_levels, place = (np.zeros(len(share)), share, ~(high > low)), design.slots.place - ~design.numeric
+    center, spread, constant = (np.concatenate(both)[place] for both in zip(numbers, of_levels, strict=True))
     return center, spread, constant
 
 

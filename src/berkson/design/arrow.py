@@ -50,7 +50,10 @@ class Arrow:
     def scaled(self, scale: F64) -> Arrow:
         """In coordinates that are `scale` (m + r,) times as long."""
         outer, inner = scale[self.outer], scale[self.inner]
-        beside = None if self.beside is None else self.beside / outer[:, None] / inner
+        beside = None
+        if self.beside is not None:
+            beside = self.beside / outer[:, None]
+            beside /= inner
         rest = self.rest / (inner[:, None] * inner)
         return replace(self, spread=self.spread / (outer * outer), beside=beside, rest=rest)
 

@@ -184,28 +184,27 @@ class Mixed:
 
     def moments(self, rows: Array | None, weight: F64 | None, threads: int) -> tuple[float, F64, F64, F64, F64]:
         total, *of_numbers = kernels.moments(self.blocks.numbers, rows, weight, threads)
-        share, held, rest = self._shares(rows, weight, threads)
-        of_levels = [share, share * (1.0 - share) * (rest > 0.0), np.where(rest > 0.0, 0.0, 1.0), np.sign(held)]
-        if not total > 0.0:
-            of_levels = [np.full(len(share), end) for end in (np.nan, np.nan, np.inf, -np.inf)]
+        of_levels = self.level_moments(rows, weight, threads)
         among = np.where(self.numeric, self.place, self.place - 1)  # there the constant has no place
         mean, variance, low, high = (np.concatenate(both)[among] for both in zip(of_numbers, of_levels, strict=True))
         return total, mean, variance, low, high
 
-    def _shares(self, rows: Array | None, weight: F64 | None, threads: int) -> tuple[F64, F64, F64]:
-        """Of every level: its share of the weight, and the rows of weight in it and outside of it."""
+    def level_moments(self, rows: Array | None, weight: F64 | None, threads: int) -> tuple[F64, F64, F64, F64]:
+        """Mean, variance, minimum and maximum of the indicators of all levels, those without a column too."""
         bare = self.blocks._replace(numbers=self.blocks.numbers[:, :0])
         none, alone = np.zeros(0), (False,) * len(self.blocks.codes)
 
-        def of_levels(each: F64 | None) -> tuple[F64, float]:
+        def sums(each: F64 | None) -> tuple[F64, float]:
             tables = kernels.coded.tables(bare, rows, none, each, alone, threads)
             return np.concatenate([*tables.beside, none]), float(tables.numbers[0, 0])
 
-        used = None if weight is None else (weight != 0.0).astype(np.float64)
-        held, count = of_levels(used)
-        sums, total = (held, count) if weight is None else of_levels(weight)
-        with np.errstate(invalid="ignore"):
-            return sums / np.float64(total), held, count - held
+        held, count = sums(None if weight is None else (weight != 0.0).astype(np.float64))
+        within, total = (held, count) if weight is None else sums(weight)
+        if not total > 0.0:
+            mean, variance, low, high = (np.full(len(held), end) for end in (np.nan, np.nan, np.inf, -np.inf))
+            return mean, variance, low, high
+        share, all_of_it = within / total, held == count  # weights may not add up to the total exactly
+        return share, np.where(all_of_it, 0.0, share * (1.0 - share)), all_of_it.astype(np.float64), np.sign(held)
 
     def linear_predictor(self, rows: Array | None, center: F64, coef: F64, threads: int) -> F64:
         given, implicit = self.slots.centers(center)

@@ -50,50 +50,45 @@ def eliminating(
 def block_diagonal(theta: F64, penalty: Ridge) -> Solver[Arrow]:
     """The Hessian without what couples large factors to other columns: what conjugate gradients are preconditioned
     by."""
-    _, hessian = yield from _look(theta, penalty, None, coupled=False)
-    return hessian
+    hessian: Arrow = (yield ArrowHessian(theta, coupled=False))[1]
+    return hessian.lifted(penalty.strength)
 
 
 def _newton(theta: F64, penalty: Ridge, target: float, max_iterations: int, sample: Sample | None) -> Solver[Solution]:
-    at, hessian = yield from _look(theta, penalty, sample)
-    before = math.inf
+    at, step, decrease = yield from _look(theta, penalty, sample)
+    before, enough = math.inf, 2.0 * target if sample is not None else PROVED * target
     for iteration in range(max_iterations + 1):
-        assert at.gradient is not None
-        step, decrease = _step(hessian, at.gradient)
-        if decrease <= (2.0 * target if sample is not None else PROVED * target):
+        if decrease <= enough:
             return Solution(theta, at, iteration, "target")
-        if decrease == math.inf:
+        if decrease == math.inf or (decrease < 1e-20 * abs(at.value) and decrease > 0.25 * before):
             return Solution(theta, at, iteration, "stalled")
         if iteration == max_iterations:
             break
-        next_one = (
-            decrease * (decrease / before) ** 2 if before < math.inf else math.inf
-        )  # as steps square what is left
-        if sample is None and next_one <= PROVED * target:
+        # a step squares what is left: where the next decrement will do, its Hessian has no use
+        if sample is None and before < math.inf and decrease * (decrease / before) ** 2 <= enough:
             there = penalty.add(theta + step, (yield Evaluate(theta + step, 1)))
             if there.value <= at.value - ARMIJO * decrease + ROUNDING * abs(at.value):
                 return Solution(theta + step, there, iteration + 1, "target")
         length = 1.0
         while True:
             trial = theta + length * step
-            there, bent = yield from _look(trial, penalty, sample)
+            there, along, gain = yield from _look(trial, penalty, sample)
             if there.value <= at.value - ARMIJO * length * decrease + ROUNDING * abs(at.value):
                 break
             length *= 0.5
             if length < SHORTEST:
                 return Solution(theta, at, iteration, "stalled")
-        if decrease < 1e-20 * abs(at.value) and decrease > 0.25 * before:
-            return Solution(trial, there, iteration + 1, "stalled")
-        theta, at, hessian, before = trial, there, bent, decrease if length == 1.0 else math.inf
+        before = decrease if length == 1.0 else math.inf
+        theta, at, step, decrease = trial, there, along, gain
     return Solution(theta, at, max_iterations, "limit")
 
 
-def _look(
-    theta: F64, penalty: Ridge, sample: Sample | None, *, coupled: bool = True
-) -> Solver[tuple[Evaluation, Arrow]]:
-    """The objective and its Hessian."""
-    at, hessian = yield ArrowHessian(theta, coupled, sample)
-    return penalty.add(theta, at), hessian.lifted(penalty.strength)
+def _look(theta: F64, penalty: Ridge, sample: Sample | None) -> Solver[tuple[Evaluation, F64, float]]:
+    """The objective, the Newton step from there and its decrement, squared; the Hessian is not kept."""
+    at, hessian = yield ArrowHessian(theta, True, sample)
+    at = penalty.add(theta, at)
+    assert at.gradient is not None
+    return at, *_step(hessian.lifted(penalty.strength), at.gradient)
 
 
 def _step(hessian: Arrow, gradient: F64) -> tuple[F64, float]:

@@ -16,7 +16,7 @@ const Kernels* coded_kernels = &coded_baseline;
 
 namespace {
 
-constexpr double worth_adding = 64.0;  // multiply-adds for each number of a partial answer that has to be added
+constexpr double worth_adding = 100.0; // multiply-adds for each number of a partial answer that has to be added
 constexpr double row_work = 32.0;      // of a row beside its numbers and codes, in the same unit
 
 class CodedQuestion : public QuestionOf<CodedPass> {
