@@ -5,7 +5,7 @@ import sysconfig
 
 from setuptools import Extension, setup
 
-SOURCES = ("module", "run", "sparse", "coded", "baseline", "avx2", "avx512")
+SOURCES = ("module", "run", "sparse", "coded", "replicates", "baseline", "avx2", "avx512")
 HEADERS = (
     "arguments",
     "pass",
@@ -20,6 +20,9 @@ HEADERS = (
     "sparse_pass",
     "coded",
     "coded_pass",
+    "draws",
+    "replicates",
+    "replicates_pass",
 )
 DIRECTORY = "src/berkson/kernels/native"
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pytest
 
 from berkson.fit import fit
-from berkson.inference import replicates as replicates_module
 from berkson.inference.bootstrap import (
     _acceleration,
     bootstrap,
@@ -29,6 +28,7 @@ from berkson.inference.resampling import Resampling
 from berkson.model import prepare
 from berkson.problem import Problem
 from berkson.read import read_table
+from berkson.rows import resampled as resampled_module
 
 F64 = npt.NDArray[np.float64]
 
@@ -54,10 +54,11 @@ def simulated(n: int = 3000, classes: int = 2, seed: int = 1) -> Estimates:
 class Drawn(Resampling):
     """Samples that R drew."""
 
-    drawn: Any = None
+    even = False
+    by_r: Any = None
 
     def weight(self, number: int) -> F64:
-        return np.array(self.drawn, dtype=float)[:, number]
+        return np.array(self.by_r, dtype=float)[:, number]
 
 
 # --- replicates -----------------------------------------------------------------------------------------------------
@@ -65,7 +66,7 @@ class Drawn(Resampling):
 
 def test_replicates_are_rs_fits_of_the_same_samples() -> None:
     estimates = birthwt()
-    found = replicates(estimates, Drawn(estimates, drawn=R["resampled"]["drawn"]), range(5))
+    found = replicates(estimates, Drawn(estimates, by_r=R["resampled"]["drawn"]), range(5))
     scale = covariance(estimates).std_error
     for sample, expected in zip(found, R["resampled"]["fits"], strict=True):
         assert sample.theta is not None
@@ -82,7 +83,7 @@ def test_replicates_are_fits_of_their_weights(classes: int, monkeypatch: pytest.
         alone = Estimates(fit(replace(estimates.problem, weight=weight)))
         assert weight.sum() == 3000.0
         assert (np.abs(alone.params - found.replicates[b]) < PROVED * scale).all()
-    monkeypatch.setattr(replicates_module, "CELLS", 1)  # as of a long table: a few at a time
+    monkeypatch.setattr(resampled_module, "CELLS", 1)  # as of a long table: a few at a time
     again = bootstrap(estimates, 9, seed=3)
     assert (np.abs(again.replicates - found.replicates[:9]) < PROVED * scale).all()
     assert (bootstrap(estimates, 9, seed=4).replicates != again.replicates).all()
@@ -229,9 +230,7 @@ def test_too_few_replicates_are_refused() -> None:
 
 def test_optimism_is_that_of_rs_measures_on_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     estimates = birthwt()
-    monkeypatch.setattr(
-        "berkson.inference.optimism.Resampling", lambda of, *_: Drawn(of, drawn=R["resampled"]["drawn"])
-    )
+    monkeypatch.setattr("berkson.inference.optimism.Resampling", lambda of, *_: Drawn(of, by_r=R["resampled"]["drawn"]))
     found = optimism(estimates, 5)
     for name in found.apparent._fields:
         training, test = (

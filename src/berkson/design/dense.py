@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,40 @@ class Dense:
         threads: int,
     ) -> tuple[F64, F64, F64]:
         return kernels.logistic_many(self.X, rows, center, coef, y, weight, offset, threads)
+
+    def gradients_at_point(
+        self,
+        rows: Array | None,
+        center: F64,
+        residual: F64,
+        seed: int,
+        numbers: Sequence[int],
+        drawn: npt.NDArray[np.int32],
+        kept: npt.NDArray[np.uint8] | None,
+        threads: int,
+    ) -> F64:
+        return kernels.replicates.gradients_at_point(
+            self.X, rows, center, residual, seed, numbers, drawn, kept, threads
+        )
+
+    def changes_of_gradients(
+        self,
+        rows: Array | None,
+        center: F64,
+        scale: F64,
+        step: F64,
+        curvature: F64,
+        mean: F64,
+        seed: int,
+        numbers: Sequence[int],
+        drawn: npt.NDArray[np.int32],
+        kept: npt.NDArray[np.uint8] | None,
+        slots: npt.NDArray[np.int64] | None,
+        threads: int,
+    ) -> F64:
+        return kernels.replicates.changes_of_gradients(
+            self.X, rows, center, scale, step, curvature, mean, seed, numbers, drawn, kept, slots, threads
+        )
 
     def multinomial(
         self,

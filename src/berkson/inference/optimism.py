@@ -68,12 +68,16 @@ def optimism(estimates: Estimates, count: int = 200, *, seed: int = 0, cluster: 
         )
     apparent = measures(estimates.linear_predictor()[:, 0], problem.y, problem.weight)
     training, test, failures = [], [], dict[str, int]()
-    for sample in replicates(estimates, Resampling(estimates, seed, cluster), range(count)):
+    samples = Resampling(estimates, seed, cluster)
+    for sample in replicates(estimates, samples, range(count)):
         reason: str | None = sample.failure
         if sample.theta is not None:
             eta = _predictor(estimates, sample.theta)
             try:
-                on_sample, on_data = measures(eta, problem.y, sample.weight), measures(eta, problem.y, problem.weight)
+                on_sample, on_data = (
+                    measures(eta, problem.y, samples.weight(sample.number)),
+                    measures(eta, problem.y, problem.weight),
+                )
                 training.append(on_sample)
                 test.append(on_data)
                 continue

@@ -16,11 +16,13 @@ import numpy.typing as npt
 from berkson.certificate import prove
 from berkson.fit import fit
 from berkson.inference.estimates import Estimates, StatisticsError
+from berkson.inference.neighbours import neighbours
 from berkson.inference.resampling import Resampling
 from berkson.inverse import Dense
 from berkson.penalty import Ridge
 from berkson.problem import InputError
 from berkson.rows.questions import Draw, Evaluate, Evaluation, Sample
+from berkson.rows.resampled import Resampled, supports
 from berkson.rows.weightings import Weightings
 from berkson.solvers.quasi import quasi_newton
 from berkson.solvers.run import Solver, run_together, under
@@ -30,18 +32,21 @@ Failure = Literal["separated", "aliased", "one class", "not proved"]
 
 CELLS = 1 << 24  # of weights held at a time, and
 TOGETHER = 4  # replicates at the least
+UNKNOWNS = 64  # above, a proof from the products of all pairs of columns is no longer the smaller part
 AIM = 5e-13  # the gap at 1e-6 standard errors
 PROVED = 5e-9  # the gap that is accepted: 1e-4 standard errors
+PROVED_OF_MANY = (
+    5e-4  # the same of rows that are no longer few: 0.03 standard errors, less than chance in 10^3 replicates
+)
 ITERATIONS = 30  # a replicate that takes more is no neighbour of the whole
 ROWS_OF_PROOF = 50  # an unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Replicate:
-    """Sample `number` with its weights (n,), and its optimum in theta, or why it has none."""
+    """Sample `number`: its optimum in theta, or why it has none."""
 
     number: int
-    weight: F64
     theta: F64 | None
     failure: Failure | None
 
@@ -54,6 +59,30 @@ def replicates(estimates: Estimates, samples: Resampling, numbers: Sequence[int]
             "samples are fitted by maximum likelihood, which these estimates are not a maximum of; use intervals by "
             "profile likelihood"
         )
+    if samples.even and supports(estimates.rows) and estimates.rows.coordinates.size <= UNKNOWNS:
+        yield from _drawn_in_passes(estimates, samples, numbers)
+    else:
+        yield from _weighted(estimates, samples, numbers)
+
+
+def _drawn_in_passes(estimates: Estimates, samples: Resampling, numbers: Sequence[int]) -> Iterator[Replicate]:
+    """Of rows drawn evenly: see `neighbours.py`.  What is not proved there is fitted as any weighting."""
+    own = estimates.problem.weight
+    factor = np.asarray(np.linalg.cholesky(estimates.inverse).T, np.float64)
+    rows = Resampled(estimates.rows, estimates.theta, factor, samples.drawn, samples.seed)
+    target = (PROVED if rows.few else PROVED_OF_MANY) * (1.0 if own is None else float(own.sum()) / rows.size)
+    for start in range(0, len(numbers), rows.at_once):
+        batch = numbers[start : start + rows.at_once]
+        found = neighbours(rows, batch, target)
+        others = _weighted(
+            estimates, samples, [number for number, gap in zip(batch, found.gap, strict=True) if not gap <= target]
+        )
+        for number, theta, gap in zip(batch, found.theta, found.gap, strict=True):
+            yield Replicate(number, theta, None) if gap <= target else next(others)
+
+
+def _weighted(estimates: Estimates, samples: Resampling, numbers: Sequence[int]) -> Iterator[Replicate]:
+    """Of any samples, as weights that are held."""
     n = len(estimates.problem.y)
     together = max(TOGETHER, CELLS // n)
     for start in range(0, len(numbers), together):
@@ -66,11 +95,10 @@ def replicates(estimates: Estimates, samples: Resampling, numbers: Sequence[int]
             Weightings(estimates.rows, weight),
         )
         for j, (number, theta) in enumerate(zip(batch, found, strict=True)):
-            own = np.ascontiguousarray(weight[:, j])
             failure = None
             if theta is None:
-                theta, failure = _by_the_engine(estimates, own)
-            yield Replicate(number, own, theta, failure)
+                theta, failure = _by_the_engine(estimates, np.ascontiguousarray(weight[:, j]))
+            yield Replicate(number, theta, failure)
 
 
 def _refit(estimates: Estimates, weight: F64) -> Solver[F64 | None]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berkson import kernels
 from berkson.inference.estimates import Estimates, StatisticsError
 
 Array = npt.NDArray[Any]
@@ -52,20 +53,30 @@ class Resampling:
 
     def weight(self, number: int) -> F64:
         """The weight of each row (n,) in sample `number`: its own, as often as it was drawn."""
-        random = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], dtype=np.uint64)))
         own = self.estimates.problem.weight
         if self.codes is not None:
-            times = _drawn(random, self._clusters)[self.codes]
+            times = self._drawn(number, self._clusters)[self.codes]
             return times if own is None else times * own
         if self._frequency is not None:
+            random = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], dtype=np.uint64)))
             total = self._frequency.sum()
             drawn = random.multinomial(int(total), self._frequency / total).astype(np.float64)
             return drawn if self.estimates.trials is None else drawn * self.estimates.trials
         if own is None:
-            return _drawn(random, len(self.estimates.problem.y))
+            return self._drawn(number, len(self.estimates.problem.y))
         weight = np.zeros(len(own))
-        weight[self._observed] = _drawn(random, len(self._observed)) * own[self._observed]
+        weight[self._observed] = self._drawn(number, len(self._observed)) * own[self._observed]
         return weight
+
+    @property
+    def even(self) -> bool:
+        """Whether rows are drawn, each as likely as any other."""
+        return self.cluster is None and self._frequency is None
+
+    @property
+    def drawn(self) -> npt.NDArray[np.intp] | None:
+        """The rows that are drawn evenly; None: all."""
+        return None if self.estimates.problem.weight is None else self._observed
 
     @cached_property
     def _frequency(self) -> F64 | None:
@@ -99,7 +110,8 @@ class Resampling:
     def _clusters(self) -> int:
         return 0 if self.codes is None else int(self.codes.max()) + 1
 
-
-def _drawn(random: np.random.Generator, n: int) -> F64:
-    """How often each of n comes in n draws (n,)."""
-    return np.bincount(random.integers(0, n, n), minlength=n).astype(np.float64)
+    def _drawn(self, number: int, n: int) -> F64:
+        """How often each of n comes in n draws (n,)."""
+        totals = kernels.replicates.totals(n, self.seed, [number])
+        counts: F64 = kernels.replicates.draw(n, self.seed, [number], totals)[0]
+        return counts

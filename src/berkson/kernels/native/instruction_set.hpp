@@ -22,6 +22,7 @@
 #endif
 
 #include "coded_pass.hpp"
+#include "replicates_pass.hpp"
 #include "sparse_pass.hpp"
 
 BEGIN_TARGET(TARGET)
@@ -40,6 +41,8 @@ namespace {
 #include "sparse.hpp"
 
 #include "coded.hpp"
+
+#include "replicates.hpp"
 }  // namespace
 
 const Kernels NAME = {moments,            linear_predictor,      logistic, multinomial,
@@ -52,5 +55,6 @@ const Kernels JOINED(sparse_, NAME) = {sparse::moments,     sparse::linear_predi
                                        sparse::gram,        sparse::quadratic_form};
 const Kernels JOINED(coded_, NAME) = {nullptr,                   coded::linear_predictor,      coded::logistic, coded::multinomial,
                                       coded::logistic_curvature, coded::multinomial_curvature, coded::tables,   coded::quadratic_form};
+const ReplicateKernels JOINED(replicates_, NAME) = {replicates::at_point, replicates::changes};
 }  // namespace berkson
 END_TARGET

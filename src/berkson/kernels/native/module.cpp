@@ -2,6 +2,7 @@
 
 #include "coded_pass.hpp"
 #include "method.hpp"
+#include "replicates_pass.hpp"
 #include "sparse_pass.hpp"
 
 #include <algorithm>
@@ -200,16 +201,21 @@ int set_up(PyObject* module) {
     const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-    if (has_avx2 && (!wanted || !strcmp(wanted, "avx2")))
-        kernels = &avx2, sparse_kernels = &sparse_avx2, coded_kernels = &coded_avx2, instruction_set = "avx2", found = true;
-    if (has_avx512 && (!wanted || !strcmp(wanted, "avx512")))
-        kernels = &avx512, sparse_kernels = &sparse_avx512, coded_kernels = &coded_avx512, instruction_set = "avx512", found = true;
+    if (has_avx2 && (!wanted || !strcmp(wanted, "avx2"))) {
+        kernels = &avx2, sparse_kernels = &sparse_avx2, coded_kernels = &coded_avx2, replicate_kernels = &replicates_avx2;
+        instruction_set = "avx2", found = true;
+    }
+    if (has_avx512 && (!wanted || !strcmp(wanted, "avx512"))) {
+        kernels = &avx512, sparse_kernels = &sparse_avx512, coded_kernels = &coded_avx512, replicate_kernels = &replicates_avx512;
+        instruction_set = "avx512", found = true;
+    }
 #endif
     if (!found) {
         PyErr_Format(PyExc_RuntimeError, "BERKSON_ISA=%s: this machine cannot run it; take avx512, avx2 or baseline", wanted);
         return -1;
     }
-    if (PyModule_AddFunctions(module, sparse_methods) || PyModule_AddFunctions(module, coded_methods)) return -1;
+    for (PyMethodDef* more : {sparse_methods, coded_methods, replicate_methods})
+        if (PyModule_AddFunctions(module, more)) return -1;
     return PyModule_AddStringConstant(module, "instruction_set", instruction_set);
 }
 

@@ -1,0 +1,246 @@
+"""Rows of two classes under samples with replacement whose optima lie near the whole's, where everything is known.
+
+A sample's gradient at the whole's optimum is linear in its counts; anywhere else a row adds what its linear predictor
+has moved by.  Everything is in u, theta = optimum + factor' u, where the whole's Hessian at its optimum is the
+identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson import kernels
+from berkson.design import Dense
+from berkson.kernels.reference import logistic_residual, sigmoid
+from berkson.loss import Logistic
+from berkson.rows.memory import InMemory
+
+F64 = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+Totals = npt.NDArray[np.int32]
+SINGLE = 2.0**-24
+FEW = 1 << 13  # rows up to which passes are made in double precision
+CELLS, LEAST = 1 << 23, 64  # counts of a batch as doubles, and samples of it at the least
+KEPT = 1 << 26  # bytes of counts that are held at the most; beyond, they are drawn in every pass
+ROWS_OF_PROOF = 200  # an unknown
+RUN = 1 << 11  # rows whose products are held at a time
+
+
+def supports(rows: InMemory) -> bool:
+    """Whether these rows have such passes: two classes, a dense table."""
+    return isinstance(rows.loss, Logistic) and isinstance(rows.design, Dense)
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Samples of `drawn` rows (m,) (None: of all), each as often as it is drawn times its own weight."""
+
+    rows: InMemory
+    optimum: F64
+    factor: F64  # factor' factor = inverse Hessian of the whole at its optimum
+    drawn: Rows | None
+    seed: int
+
+    @property
+    def size(self) -> int:
+        """Draws in a sample: as many as there are rows to draw."""
+        return self.rows.n_rows if self.drawn is None else len(self.drawn)
+
+    @property
+    def few(self) -> bool:
+        """Rows are few enough for double precision and counts that are held."""
+        return self.size <= FEW
+
+    @cached_property
+    def _room(self) -> npt.NDArray[np.uint8]:
+        """For the counts of one batch after the other: pages are touched once."""
+        return np.empty((self.at_once, self.size), np.uint8)
+
+    @property
+    def at_once(self) -> int:
+        """Samples that a batch may have."""
+        return max(LEAST, (CELLS if self.few else KEPT) // self.size)
+
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        """Some of the samples, drawn."""
+        totals = kernels.replicates.totals(self.size, self.seed, numbers)
+        counts = kept = None
+        if self.few:
+            counts = kernels.replicates.draw(self.size, self.seed, numbers, totals)
+        elif len(numbers) * self.size <= KEPT:
+            kept = self._room
+        return Batch(self, numbers, totals, counts, kept)
+
+    @cached_property
+    def known(self) -> tuple[F64, F64, F64]:
+        """Weighted residual and curvature, and probability, of each row at the optimum."""
+        rows, place = self.rows, self.rows.coordinates
+        coef = place.expand(self.optimum)[:, None]
+        eta = rows.design.linear_predictor(self.drawn, place.center, coef, rows.whole.threads)[:, 0]
+        own = slice(None) if self.drawn is None else self.drawn
+        if rows.offset is not None:
+            eta += rows.offset[own]
+        mean = sigmoid(eta)
+        residual, curvature = logistic_residual(eta, rows.y[own].astype(np.float64)), mean * sigmoid(-eta)
+        if rows.weight is not None:
+            residual, curvature = residual * rows.weight[own], curvature * rows.weight[own]
+        return residual, curvature, mean
+
+    @cached_property
+    def proving(self) -> Rows:
+        """Some of the rows that are drawn, in order, or all: from blocks that lie evenly."""
+        m, block, count = self.size, kernels.replicates.BLOCK, ROWS_OF_PROOF * len(self.factor)
+        if m <= count:
+            return np.arange(m)
+        blocks = -(-m // block)
+        few = np.unique(np.arange(0, blocks, max(1.0, block * blocks / (4.0 * count))).astype(np.intp))
+        each = min(block, -(-count // len(few)))
+        found = (few[:, None] * block + np.arange(each) * block // each).ravel()
+        return found[found < m]
+
+    @cached_property
+    def _whitened(self) -> F64:
+        """The rows of `proving` (m', size)."""
+        run, place = self.proving, self.rows.coordinates
+        x = self.rows.design.dense_rows(run if self.drawn is None else self.drawn[run], place.center)
+        return np.asarray((x[:, self.kept] / place.scale) @ self.factor.T)
+
+    @property
+    def longest(self) -> float:
+        """The largest leverage of the rows of `proving` in the whole's Hessian."""
+        return float((self._whitened**2).sum(axis=1).max())
+
+    def products(self) -> Iterator[tuple[slice, F64]]:
+        """(run of `proving`, curvature times the products of each pair of columns of each row)"""
+        z, bent = self._whitened, self.known[1][self.proving, None] * self._whitened
+        i, j = np.triu_indices(z.shape[1])
+        for start in range(0, len(z), RUN):
+            run = slice(start, start + RUN)
+            yield run, bent[run][:, i] * z[run][:, j]
+
+    def whiten(self, found: F64) -> F64:
+        """Gradients by coefficients (p+1, M) -> by u (M, size)."""
+        return np.asarray((self.factor @ (found[self.kept] / self.rows.coordinates.scale[:, None])).T)
+
+    def steps(self, u: F64) -> F64:
+        """u (M, size) -> steps of coefficients (p+1, M)."""
+        place = self.rows.coordinates
+        out = np.zeros((len(place.center) + 1, len(u)))
+        out[self.kept] = (u @ self.factor / place.scale).T
+        return out
+
+    @property
+    def kept(self) -> slice | Rows:
+        """The columns that are estimated."""
+        kept = self.rows.coordinates.kept
+        return slice(None) if kept is None else kept
+
+    @cached_property
+    def scale(self) -> F64:
+        """Of every column (p+1,)."""
+        out = np.ones(len(self.rows.coordinates.center) + 1)
+        out[self.kept] = self.rows.coordinates.scale
+        return out
+
+    @cached_property
+    def rounding(self) -> float:
+        """Bounds what single precision adds to a gradient, for |u| = 1.
+
+        To first order a linear predictor errs by less than (q + 10) units of its terms' sizes, sums over a strip of
+        rows by less than 104 of theirs; sums of sizes are bounded by Cauchy's inequality through the diagonal of the
+        Hessian, which a factor of two lets differ from a sample's.
+        """
+        if self.few:
+            return 0.0
+        root = np.linalg.inv(self.factor)  # of the Hessian: root root'
+        sizes = np.sqrt((root * root).sum(axis=1))
+        sums = float(np.linalg.norm(np.abs(self.factor) @ sizes))
+        terms = float(np.linalg.norm(self.factor, axis=0) @ sizes)
+        return 2.0 * SINGLE * (104.0 * sums + (len(sizes) + 10.0) * terms)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples that go through passes together: `totals` of their draws in each block of rows; where there is room,
+    their counts (M, m) as doubles, or as bytes, which the first pass fills."""
+
+    of: Resampled
+    numbers: Sequence[int]
+    totals: Totals
+    counts: F64 | None
+    bytes_of_counts: npt.NDArray[np.uint8] | None
+
+    @cached_property
+    def start(self) -> F64:
+        """Gradients at the optimum (M, size).  One pass."""
+        of, design = self.of, self.of.rows.design
+        if self.counts is not None:
+            return self._exact(np.arange(len(self.numbers)), np.zeros((len(self.numbers), len(of.factor))))
+        assert isinstance(design, Dense)
+        found = design.gradients_at_point(
+            of.drawn,
+            of.rows.coordinates.center,
+            of.known[0],
+            of.seed,
+            self.numbers,
+            self.totals,
+            self.bytes_of_counts,
+            kernels.threads(),
+        )
+        return of.whiten(found)
+
+    def gradients(self, which: Rows, u: F64) -> F64:
+        """Of some samples, each at its u: (M', size), up to `rounding` times |u|.  One pass."""
+        of, design = self.of, self.of.rows.design
+        if self.counts is not None:
+            return self._exact(which, u)
+        assert isinstance(design, Dense)
+        start, (_, curvature, mean) = self.start, of.known
+        found = design.changes_of_gradients(
+            of.drawn,
+            of.rows.coordinates.center,
+            of.scale,
+            of.steps(u),
+            curvature,
+            mean,
+            of.seed,
+            [self.numbers[i] for i in which],
+            self.totals[which],
+            self.bytes_of_counts,
+            which,
+            kernels.threads(),
+        )
+        return start[which] + of.whiten(found)
+
+    def _exact(self, which: Rows, u: F64) -> F64:
+        of, rows = self.of, self.of.rows
+        assert self.counts is not None
+        own = slice(None) if of.drawn is None else of.drawn
+        weight = self.counts[which].T
+        if rows.weight is not None:
+            weight = weight * rows.weight[own, None]
+        coef = rows.coordinates.expand(of.optimum)[:, None] + of.steps(u)
+        offset = None if rows.offset is None else rows.offset[own]
+        _, _, found = rows.design.logistic_many(
+            of.drawn, rows.coordinates.center, coef, rows.y[own], weight, offset, rows.whole.threads
+        )
+        return of.whiten(found)
+
+    def curvatures(self) -> F64:
+        """Each sample's Hessian at the optimum over the rows of `proving` (M, size, size)."""
+        of, d = self.of, len(self.of.factor)
+        draw, upper = kernels.replicates.draw, np.triu_indices(d)
+        few = of.proving
+        counts = draw(of.size, of.seed, self.numbers, self.totals, few) if self.counts is None else self.counts[:, few]
+        packed = np.zeros((len(self.numbers), len(upper[0])))
+        for run, products in of.products():
+            packed += counts[:, run] @ products
+        full = np.empty((len(self.numbers), d, d))
+        full[:, upper[0], upper[1]] = packed
+        full[:, upper[1], upper[0]] = packed
+        return full
