@@ -19,8 +19,8 @@ from berkson.fit import Fit, fit, row_space
 from berkson.prepare import standardised
 from berkson.problem import InputError, Problem, locate_non_finite
 from berkson.rows.memory import NonFiniteError
+from berkson.select.column_folds import followed
 from berkson.select.folds import Folds
-from berkson.select.lockstep import Lockstep
 from berkson.select.path import originals
 from berkson.select.start import Options, begin
 from berkson.solvers.choose import LARGEST_HESSIAN, MOST_ROWS, ROWS_PER_UNKNOWN, SMALL
@@ -164,7 +164,7 @@ def _together(
     try:
         with one_thread(problem.unknowns):
             start = begin(problem, options, work)
-            lockstep = Lockstep(start, folds, work)
+            lockstep = followed(start, folds, work)
             lockstep.run(lambda _: "")
     except NonFiniteError:
         raise locate_non_finite(problem) from None

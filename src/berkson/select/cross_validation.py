@@ -14,8 +14,8 @@ import numpy.typing as npt
 from berkson.blas import one_thread
 from berkson.problem import InputError, Problem, locate_non_finite
 from berkson.rows.memory import NonFiniteError
+from berkson.select.column_folds import followed
 from berkson.select.folds import Folds, folds_of
-from berkson.select.lockstep import Lockstep
 from berkson.select.measures import Curve, Measure, curve, held_out
 from berkson.select.path import Path, enough, enough_explained, originals, path_of
 from berkson.select.start import Options, Scale, Start, begin
@@ -170,7 +170,7 @@ def cross_validate(
         with one_thread(problem.unknowns):
             start = begin(problem, options, work)
             chosen = folds_of(problem, folds, groups, seed)
-            lockstep = Lockstep(start, chosen, work)
+            lockstep = followed(start, chosen, work)
             lockstep.run(lambda points: enough(start, points), progress)
     except NonFiniteError:
         raise locate_non_finite(problem) from None

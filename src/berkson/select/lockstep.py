@@ -45,13 +45,9 @@ class Lockstep:
 
     def __init__(self, start: Start, folds: Folds, work: Work) -> None:
         self._start, self._work = start, work
-        problem = start.problem
-        batches = [range(first, min(first + TOGETHER, folds.count)) for first in range(0, folds.count, TOGETHER)]
-        self._batches = [(some, _weightings(start, folds.trains(some, len(problem.y)))) for some in batches]
-        training = [folds.trained_by(k) for k in range(folds.count)]
-        self._courses = [_course(start, problem, rows, k) for k, rows in enumerate(training)]
-        self.nulls = np.array([problem.null_objective(course.class_weight) for course in self._courses])
-        self._regularizers = _regularizers(start, folds, training)
+        self._batches, self._courses = batches_of(start, folds), courses_of(start, folds)
+        self.nulls = np.array([start.problem.null_objective(course.class_weight) for course in self._courses])
+        self._regularizers = regularizers_of(start, folds)
         seen = run(witness(start.course, ROWS_PER_UNKNOWN), start.rows, work)
         self._walk = Walk(start, seen)
         self._seen = seen if seen.sample is not None else Witness(_everything(start))
@@ -142,6 +138,17 @@ def _moved(fold: Model, before: Model, now: Model, part: float, hessian: F64) ->
     return Model(fold.theta + now.theta - before.theta, fold.at._replace(gradient=gradient), hessian, False)
 
 
+def batches_of(start: Start, folds: Folds) -> list[tuple[range, Weightings]]:
+    """Folds that share passes, and their weightings of the rows."""
+    batches = [range(first, min(first + TOGETHER, folds.count)) for first in range(0, folds.count, TOGETHER)]
+    return [(some, _weightings(start, folds.trains(some, len(start.problem.y)))) for some in batches]
+
+
+def courses_of(start: Start, folds: Folds) -> list[Course]:
+    """Of each fold."""
+    return [_course(start, start.problem, folds.trained_by(k), k) for k in range(folds.count)]
+
+
 def _weightings(start: Start, masks: npt.NDArray[np.uint8]) -> Weightings:
     weight = start.problem.weight
     return Weightings(start.rows, masks if weight is None else masks * weight[:, None])
@@ -154,11 +161,12 @@ def _course(start: Start, problem: Problem, rows: Indices, k: int) -> Course:
     return replace(start.course, class_weight=totals, target=target, aim=0.5 * target, exact=False)
 
 
-def _regularizers(start: Start, folds: Folds, training: Sequence[Indices]) -> list[Regularizer]:
+def regularizers_of(start: Start, folds: Folds) -> list[Regularizer]:
     """Of each fold: where columns are standardised, by the fold's own rows."""
     if not start.options.standardize:
         return [start.regularizer] * folds.count
     intercept = start.problem.intercept
+    training = [folds.trained_by(k) for k in range(folds.count)]
     return [
         replace(start.regularizer, unit=units(start.rows, standardize=True, intercept=intercept, some=rows))
         for rows in training

@@ -14,11 +14,10 @@ from berkson.problem import InputError, Problem, locate_non_finite
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import NonFiniteError
 from berkson.select.start import Options, Scale, Start, begin, given_lambdas
-from berkson.select.walk import walk
+from berkson.select.walk import from_fit, walk
 from berkson.select.wide import WideFits, WideStart, begin_wide, follow_wide, is_wide
-from berkson.solvers.proximal import loss_model
 from berkson.solvers.regularised import Point
-from berkson.solvers.run import Work, run
+from berkson.solvers.run import Work
 
 F64 = npt.NDArray[np.float64]
 
@@ -84,10 +83,9 @@ class Path:
         given = given_lambdas(lambdas)
         above = np.flatnonzero(self.lambdas >= given[0])
         with one_thread(self.problem.unknowns):
-            model = self.start.model
+            start = replace(self.start, options=options, lambdas=given, given=True)
             if len(above):
-                model = run(loss_model(self.thetas[above[-1]]), self.start.rows, work)
-            start = replace(self.start, options=options, model=model, lambdas=given, given=True)
+                start = from_fit(start, self.thetas[above[-1]], float(self.lambdas[above[-1]]), work)
             points = [point for _, point in walk(start, work)]
         return path_of(start, points, "", work, time.perf_counter() - began)
 

@@ -18,6 +18,7 @@ from berkson.select.structured import structured
 from berkson.solvers.proximal import Model, loss_model, proximal_newton
 from berkson.solvers.regularised import Course, cheap
 from berkson.solvers.run import Work, run
+from berkson.solvers.working import Standing, by_columns, fit_null
 
 F64 = npt.NDArray[np.float64]
 Scale = Literal["mean", "sum"]
@@ -64,7 +65,8 @@ class Start:
     """The rows in a solver's coordinates, the null model there, and the penalties (lambdas descending).
 
     null_loss, saturated : the loss of the constant alone (and the offset), and the least of any model (0 for hard
-    labels); null : the objective that tolerances relate to.  given : lambdas are the caller's.
+    labels); null : the objective that tolerances relate to.  given : lambdas are the caller's.  standing : the null
+    model where fits go by working sets, of which `model` then has the free columns only.
     """
 
     problem: Problem
@@ -78,6 +80,7 @@ class Start:
     null: float
     null_loss: float
     saturated: float
+    standing: Standing | None = None
 
     def amount(self, lambda_: float, total_weight: float) -> float:
         """What a lambda weighs against the sum of losses."""
@@ -117,12 +120,22 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         problem.n_classes,
     )
     cold = place.contract(null_coef(problem, p, course.share)) if problem.intercept else np.zeros(place.size)
-    model = run(loss_model(cold), rows, work)
-    constant = _null(model, regularizer.without(place, columns=True), rows, work)
-    model = _null(constant, regularizer.without(place), rows, work)
-    assert model.at.gradient is not None
+    nothing, free = regularizer.without(place, columns=True), regularizer.without(place)
+    standing: Standing | None = None
+    if by_columns(regularizer.penalty(1.0, place), course):
+        standing = run(fit_null(cold, nothing, course, NULL_GAP * null), rows, work)
+        null_loss = standing.at.value
+        if (free.threshold != nothing.threshold).any():
+            standing = run(fit_null(standing.theta, free, course, NULL_GAP * null), rows, work)
+        model, gradient = standing.model, standing.at.gradient
+    else:
+        constant = _null(run(loss_model(cold), rows, work), nothing, rows, work)
+        null_loss = constant.at.value
+        model = _null(constant, free, rows, work)
+        gradient = model.at.gradient
+    assert gradient is not None
     total = float(totals.sum()) if options.scale == "mean" else 1.0
-    lambdas = lambdas_of(options, problem, regularizer.largest(model.at.gradient, place) / total)
+    lambdas = lambdas_of(options, problem, regularizer.largest(gradient, place) / total)
     least = least_loss(problem.y)
     return Start(
         problem,
@@ -134,8 +147,9 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         lambdas,
         options.lambdas is not None,
         null,
-        constant.at.value,
+        null_loss,
         float(least.sum() if problem.weight is None else problem.weight @ least),
+        standing,
     )
 
 

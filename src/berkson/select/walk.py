@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from berkson.penalty import ElasticNet
 from berkson.rows.questions import Evaluate, Evaluation
+from berkson.select.columns import standing_at, walk_by_columns
 from berkson.select.start import Start
-from berkson.solvers.proximal import Model, minimum_of_model
+from berkson.solvers.proximal import Model, loss_model, minimum_of_model
 from berkson.solvers.regularised import Point, advance, witness
 from berkson.solvers.run import Solver, Work, run
 from berkson.solvers.witness import Witness
@@ -84,8 +85,19 @@ def better(last: Model, trial: Model, penalty: ElasticNet) -> Model:
     return trial if trial.value(penalty) <= last.value(penalty) else last
 
 
+def from_fit(start: Start, theta: F64, lambda_: float, work: Work) -> Start:
+    """The start of a path that goes on from theta, the fit of a lambda."""
+    if start.standing is None:
+        return replace(start, model=run(loss_model(theta), start.rows, work))
+    return replace(start, standing=standing_at(start, theta, lambda_, work))
+
+
 def walk(start: Start, work: Work) -> Iterator[tuple[Model, Point]]:
-    """The fits of all lambdas in turn, each begun where the last one ended."""
+    """The fits of all lambdas in turn, each begun where the last one ended (working sets: with the models of those)."""
+    if start.standing is not None:
+        for standing, point in walk_by_columns(start, start.standing, work):
+            yield standing.model, point
+        return
     steps = Walk(start, run(witness(start.course), start.rows, work))
     for i, lambda_ in enumerate(start.lambdas):
         penalty = start.penalty(float(lambda_))
