@@ -37,6 +37,7 @@ public:
             if (count < 0 || count > INT32_MAX - firsts_.back()) raise(PyExc_ValueError, "%s must be numbers below 2^31 in all", "levels");
             firsts_.push_back(int32_t(firsts_.back() + count));
         }
+        pass.beside = (pass.factors + 1) / 2;  // places are half as long
         pass.codes = codes_.data(), pass.firsts = firsts_.data();
         pass.levels = firsts_.back(), pass.slots = pass.q + pass.levels;
         pass.by = models <= 1 ? 1 : pass.padded_models;

@@ -26,26 +26,35 @@ static void load_places(const CodedPass& pass, ptrdiff_t factor, ptrdiff_t start
     });
 }
 
-// Calls f(factor, places) for every factor.
+// The places of every factor's levels, (factors, block).
+INLINE int32_t* places(Workspace& at) { return reinterpret_cast<int32_t*>(at.beside); }
+
+// Calls f(start, count, padded rows) for blocks of rows, numbers and places loaded.
 template <class F>
-INLINE void for_factors(const CodedPass& pass, ptrdiff_t start, ptrdiff_t count, F f) {
-    int32_t place[most_rows];
-    for (ptrdiff_t factor = 0; factor < pass.factors; factor++) {
-        load_places(pass, factor, start, count, place);
-        f(factor, static_cast<const int32_t*>(place));
-    }
+INLINE void for_coded_blocks(const CodedPass& pass, ptrdiff_t begin, ptrdiff_t end, Workspace& at, F f) {
+    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+        for (ptrdiff_t factor = 0; factor < pass.factors; factor++)
+            load_places(pass, factor, start, count, places(at) + factor * pass.block);
+        f(start, count, rows);
+    });
+}
+
+// Calls f(factor, its places) for every factor.
+template <class F>
+INLINE void for_factors(const CodedPass& pass, Workspace& at, F f) {
+    for (ptrdiff_t factor = 0; factor < pass.factors; factor++) f(factor, static_cast<const int32_t*>(places(at) + factor * pass.block));
 }
 
 // eta (models, block) += each row's effects
-static void add_effects(const CodedPass& pass, ptrdiff_t start, ptrdiff_t count, const double* effects, Workspace& at, double* eta) {
+static void add_effects(const CodedPass& pass, ptrdiff_t count, const double* effects, Workspace& at, double* eta) {
     if (pass.by == 1) {
-        for_factors(pass, start, count, [&](ptrdiff_t, const int32_t* place) {
+        for_factors(pass, at, [&](ptrdiff_t, const int32_t* place) {
             for (ptrdiff_t i = 0; i < count; i++) eta[i] += effects[place[i]];
         });
         return;
     }
     memset(at.product, 0, size_t(count * pass.by) * sizeof(double));
-    for_factors(pass, start, count, [&](ptrdiff_t, const int32_t* place) {
+    for_factors(pass, at, [&](ptrdiff_t, const int32_t* place) {
         for (ptrdiff_t i = 0; i < count; i++) {
             const double* from = effects + place[i] * pass.by;
             double* to = at.product + i * pass.by;
@@ -59,22 +68,21 @@ static void add_effects(const CodedPass& pass, ptrdiff_t start, ptrdiff_t count,
 // at.eta = x coef + offset
 static void predictors(const CodedPass& pass, ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows, Workspace& at) {
     linear_predictors(pass, start, count, rows, at);
-    add_effects(pass, start, count, pass.effects, at, at.eta);
+    add_effects(pass, count, pass.effects, at, at.eta);
 }
 
 // numbers (models, width) += residual x, and levels (levels, by) likewise
-static void add_sums(const CodedPass& pass, ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows, const double* residual, Workspace& at,
-                     double* numbers, double* levels) {
+static void add_sums(const CodedPass& pass, ptrdiff_t count, ptrdiff_t rows, const double* residual, Workspace& at, double* numbers, double* levels) {
     add_gradient(pass, rows, residual, at.block, numbers);
     if (pass.by == 1) {
-        for_factors(pass, start, count, [&](ptrdiff_t, const int32_t* place) {
+        for_factors(pass, at, [&](ptrdiff_t, const int32_t* place) {
             for (ptrdiff_t i = 0; i < count; i++) levels[place[i]] += residual[i];
         });
         return;
     }
     for (ptrdiff_t i = 0; i < count; i++)
         for (ptrdiff_t m = 0; m < pass.by; m++) at.product[i * pass.by + m] = m < pass.models ? residual[m * pass.block + i] : 0.0;
-    for_factors(pass, start, count, [&](ptrdiff_t, const int32_t* place) {
+    for_factors(pass, at, [&](ptrdiff_t, const int32_t* place) {
         for (ptrdiff_t i = 0; i < count; i++) {
             double* to = levels + place[i] * pass.by;
             const double* from = at.product + i * pass.by;
@@ -85,12 +93,11 @@ static void add_sums(const CodedPass& pass, ptrdiff_t start, ptrdiff_t count, pt
 
 // out += the tables of sum_i weight[i] x_i x_i': numbers (width, width), then beside each factor (its levels, width), or
 // the diagonal (its levels,) where it is not tabulated, then pairs f < g of tabulated factors (levels of f, levels of g).
-static void add_tables(const CodedPass& pass, ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows, const double* weight, Workspace& at,
-                       double* out) {
+static void add_tables(const CodedPass& pass, ptrdiff_t count, ptrdiff_t rows, const double* weight, Workspace& at, double* out) {
     scale_rows(pass, rows, weight, at.block, at.scaled);
     add_gram(pass, rows, at.scaled, at.block, out);
     out += pass.width * pass.width;
-    for_factors(pass, start, count, [&](ptrdiff_t factor, const int32_t* place) {
+    for_factors(pass, at, [&](ptrdiff_t factor, const int32_t* place) {
         const int32_t first = pass.firsts[factor];
         if (!pass.tabulated[factor]) {
             for (ptrdiff_t i = 0; i < count; i++) out[place[i] - first] += weight[i];
@@ -103,12 +110,11 @@ static void add_tables(const CodedPass& pass, ptrdiff_t start, ptrdiff_t count, 
         }
         out += (pass.firsts[factor + 1] - first) * (pass.tabulated[factor] ? pass.width : 1);
     });
-    int32_t other[most_rows];
-    for_factors(pass, start, count, [&](ptrdiff_t f, const int32_t* place) {
+    for_factors(pass, at, [&](ptrdiff_t f, const int32_t* place) {
         if (!pass.tabulated[f]) return;
         for (ptrdiff_t g = f + 1; g < pass.factors; g++) {
             if (!pass.tabulated[g]) continue;
-            load_places(pass, g, start, count, other);
+            const int32_t* other = places(at) + g * pass.block;
             const ptrdiff_t across = pass.firsts[g + 1] - pass.firsts[g];
             const int32_t first = pass.firsts[f], second = pass.firsts[g];
             for (ptrdiff_t i = 0; i < count; i++) out[(place[i] - first) * across + (other[i] - second)] += weight[i];
@@ -122,7 +128,7 @@ static void add_tables(const CodedPass& pass, ptrdiff_t start, ptrdiff_t count, 
 static void linear_predictor(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* scratch, double*) {
     const CodedPass& pass = of(base);
     Workspace at(pass, scratch);
-    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+    for_coded_blocks(pass, begin, end, at, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
         predictors(pass, start, count, rows, at);
         for (ptrdiff_t i = 0; i < count; i++)
             for (ptrdiff_t m = 0; m < pass.models; m++) pass.out[(start + i) * pass.models + m] = at.eta[m * pass.block + i];
@@ -134,7 +140,7 @@ static void logistic(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* s
     const CodedPass& pass = of(base);
     Workspace at(pass, scratch);
     double *gradient = partial + pass.models, *levels = gradient + pass.models * pass.width, *margin = partial + pass.sums;
-    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+    for_coded_blocks(pass, begin, end, at, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
         predictors(pass, start, count, rows, at);
         load_column(pass.y, 0, start, count, 0.0, at.y);
         for (ptrdiff_t m = 0; m < pass.models; m++) {
@@ -144,8 +150,8 @@ static void logistic(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* s
         }
         if (pass.order == 0) return;
         clear_unused(pass, count, at);
-        add_sums(pass, start, count, rows, at.aux, at, gradient, levels);
-        if (pass.order == 2) add_tables(pass, start, count, rows, at.curvature, at, levels + pass.levels);
+        add_sums(pass, count, rows, at.aux, at, gradient, levels);
+        if (pass.order == 2) add_tables(pass, count, rows, at.curvature, at, levels + pass.levels);
     });
 }
 
@@ -157,7 +163,7 @@ static void multinomial(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double
     double *which = at.product, *rest = at.product + pass.block;  // padded_models >= 8 columns: room for both
     const bool soft = pass.y.cols > 0;
     const Labels labels = {soft ? at.labels : at.y, pass.block, soft};
-    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+    for_coded_blocks(pass, begin, end, at, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
         predictors(pass, start, count, rows, at);
         load_weight(pass, 0, start, count, at);
         for (ptrdiff_t k = 0; k < (soft ? pass.models : 1); k++)
@@ -165,7 +171,7 @@ static void multinomial(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double
         multinomial_rows(pass, rows, at.eta, labels, at.weight, pass.order ? at.aux : nullptr, which, rest, partial[0], margin[0]);
         if (pass.order == 0) return;
         clear_unused(pass, count, at);
-        add_sums(pass, start, count, rows, at.aux, at, gradient, levels);
+        add_sums(pass, count, rows, at.aux, at, gradient, levels);
     });
 }
 
@@ -173,14 +179,14 @@ static void multinomial(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double
 template <class F>
 INLINE void curvature(const CodedPass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial, F bend) {
     Workspace at(pass, scratch);
-    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+    for_coded_blocks(pass, begin, end, at, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
         predictors(pass, start, count, rows, at);
         load_weight(pass, 0, start, count, at);
         predict(pass, rows, at.block, pass.direction_by_model, pass.direction_by_column, at.product, at.aux);
-        add_effects(pass, start, count, pass.direction_effects, at, at.aux);
+        add_effects(pass, count, pass.direction_effects, at, at.aux);
         bend(rows, at);
         clear_unused(pass, count, at);
-        add_sums(pass, start, count, rows, at.aux, at, partial, partial + pass.models * pass.width);
+        add_sums(pass, count, rows, at.aux, at, partial, partial + pass.models * pass.width);
     });
 }
 
@@ -203,10 +209,10 @@ static void multinomial_curvature(const Pass& base, ptrdiff_t begin, ptrdiff_t e
 static void tables(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
     const CodedPass& pass = of(base);
     Workspace at(pass, scratch);
-    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+    for_coded_blocks(pass, begin, end, at, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
         load_weight(pass, 0, start, count, at);
         clear_unused(pass, count, at);
-        add_tables(pass, start, count, rows, at.weight, at, partial);
+        add_tables(pass, count, rows, at.weight, at, partial);
     });
 }
 
@@ -214,8 +220,7 @@ static void tables(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* scr
 static void quadratic_form(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* scratch, double*) {
     const CodedPass& pass = of(base);
     Workspace at(pass, scratch);
-    int32_t other[most_rows];
-    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+    for_coded_blocks(pass, begin, end, at, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
         double* out = pass.out + start;
         memset(at.scaled, 0, size_t(rows * pass.stride) * sizeof(double));
         add_product(rows, pass.width / W, pass.q, at.block, pass.stride, 1, pass.metric, pass.width, at.scaled, pass.stride);
@@ -224,7 +229,7 @@ static void quadratic_form(const Pass& base, ptrdiff_t begin, ptrdiff_t end, dou
             for (ptrdiff_t j = 0; j < pass.width; j += W) s += load(at.scaled + i * pass.stride + j) * load(at.block + i * pass.stride + j);
             out[i] = sum(s);
         }
-        for_factors(pass, start, count, [&](ptrdiff_t f, const int32_t* place) {
+        for_factors(pass, at, [&](ptrdiff_t f, const int32_t* place) {
             for (ptrdiff_t i = 0; i < count; i++) {
                 const double *from = pass.between + (pass.q + place[i]) * pass.slots, *x = at.block + i * pass.stride;
                 double beside = 0.0;
@@ -232,7 +237,7 @@ static void quadratic_form(const Pass& base, ptrdiff_t begin, ptrdiff_t end, dou
                 out[i] += from[pass.q + place[i]] + 2.0 * beside;
             }
             for (ptrdiff_t g = 0; g < f; g++) {
-                load_places(pass, g, start, count, other);
+                const int32_t* other = places(at) + g * pass.block;
                 for (ptrdiff_t i = 0; i < count; i++)
                     out[i] += 2.0 * pass.between[(pass.q + place[i]) * pass.slots + pass.q + other[i]];
             }

@@ -25,6 +25,7 @@ struct Pass {
     ptrdiff_t stride = 0;             // doubles between rows of a loaded block
     ptrdiff_t block = 0;              // rows in a loaded block
     ptrdiff_t padded_models = 0;
+    ptrdiff_t beside = 0;             // doubles a row of work space beside the usual
     int order = 0;
     const double* center = nullptr;     // (width,), zeros from p on
     const double* by_model = nullptr;   // coef (models, width)
@@ -50,8 +51,9 @@ struct Workspace {
     double *eta, *aux, *labels;      // (models, block)
     double *product;                 // (block, padded_models)
     double *weight, *y, *curvature;  // (block,)
+    double* beside;                  // (block, beside)
 
-    static ptrdiff_t doubles(const Pass& s) { return s.block * (2 * s.stride + 3 * s.models + s.padded_models + 3); }
+    static ptrdiff_t doubles(const Pass& s) { return s.block * (2 * s.stride + 3 * s.models + s.padded_models + 3 + s.beside); }
 
     Workspace(const Pass& s, double* at) {
         auto take = [&](ptrdiff_t per_row) { return (at += s.block * per_row) - s.block * per_row; };
@@ -59,6 +61,7 @@ struct Workspace {
         eta = take(s.models), aux = take(s.models), labels = take(s.models);
         product = take(s.padded_models);
         weight = take(1), y = take(1), curvature = take(1);
+        beside = take(s.beside);
     }
 };
 
