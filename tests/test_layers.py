@@ -31,7 +31,7 @@ FLOORS = (
     {"recession"},
     {"rank", "separation"},
     {"prepare"},
-    {"shortfall"},
+    {"shortfall", "ties"},
     {"fit"},
     {"wide"},
     {"select", "proof"},

@@ -12,6 +12,7 @@ from path_data import R, four, housing, iris
 
 from berkson.fit import certify, fit
 from berkson.problem import Problem
+from berkson.select.cross_validation import cross_validate
 from berkson.select.path import path
 
 F64 = np.ndarray
@@ -158,3 +159,43 @@ def test_units_and_origins_of_columns_change_no_prediction() -> None:
     along = path(problem, lambdas=[0.02], tol=1e-13)
     moved = path(replace(problem, X=problem.X * unit + 100.0), lambdas=[0.02], tol=1e-13)
     np.testing.assert_allclose(moved.coef[0] * unit, along.coef[0], atol=1e-7)
+
+
+@pytest.mark.parametrize("K", [2, 3, 4])
+def test_columns_between_which_coefficients_can_move_are_named(K: int) -> None:
+    problem = replace(made(300, 3, max(K, 3)), lasso=5.0)
+    if K == 2:
+        problem = replace(problem, y=(problem.y > 0).astype(np.uint8), n_classes=2)
+    assert fit(problem).certificate.rank.ties == ()
+    twice = replace(problem, X=np.column_stack([problem.X, problem.X[:, 0]]))
+    larger = replace(problem, X=np.column_stack([problem.X, 2.0 * problem.X[:, 0]]))  # the lasso prefers it
+    found = fit(twice)
+    assert found.certificate.certified
+    assert [(tie.column, tie.combination) for tie in found.certificate.rank.ties] == [(3, ((0, 1.0),))]
+    assert "'x3' = 'x0', so they can move" in (found.certificate.rank.sentence(twice) or "")
+    assert fit(larger).certificate.rank.ties == ()
+    assert fit(replace(twice, strength=0.1)).certificate.rank.ties == ()
+
+
+def test_a_mean_of_columns_ties_with_them_where_their_coefficients_have_one_sign() -> None:
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(400, 2))
+    X = np.column_stack([X, X.mean(axis=1)])
+    for sign in (1.0, -1.0):
+        y = (rng.random(400) < 1.0 / (1.0 + np.exp(-X[:, 0] - sign * X[:, 1]))).astype(np.uint8)
+        found = fit(Problem(X, y, lasso=10.0))
+        assert found.certificate.certified
+        assert [tie.column for tie in found.certificate.rank.ties] == ([2] if sign > 0.0 else [])
+
+
+def test_folds_are_paths_of_their_rows() -> None:
+    problem = housing()
+    folds = np.arange(len(problem.y)) % 4
+    found = cross_validate(problem, folds, count=6, smallest=0.05, tol=1e-12)
+    assert found.certified.all()
+    train = folds != 2
+    alone = replace(problem, X=problem.X[train], y=problem.y[train], weight=problem.weight[train])
+    expected = path(alone, lambdas=found.path.lambdas, tol=1e-12)
+    coef, intercept = found.coef(2)
+    np.testing.assert_allclose(coef, expected.coef, atol=1e-5)  # what a gap of 1e-12 leaves
+    np.testing.assert_allclose(intercept, expected.intercept, atol=1e-5)

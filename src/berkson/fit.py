@@ -16,7 +16,7 @@ from berkson.blas import one_thread
 from berkson.certificate import Bound
 from berkson.design import Dense, Mixed
 from berkson.design.row_space import RowSpace
-from berkson.penalty import Ridge, elastic_net
+from berkson.penalty import ElasticNet, Ridge, elastic_net
 from berkson.prepare import null_coef, prepare
 from berkson.problem import InputError, Problem, check, locate_non_finite
 from berkson.rank import Rank
@@ -31,6 +31,7 @@ from berkson.solvers.newton import Solution
 from berkson.solvers.run import Work, run
 from berkson.solvers.solve import Task, judge, solve
 from berkson.standardise import filled
+from berkson.ties import ties
 
 F64 = npt.NDArray[np.float64]
 
@@ -139,6 +140,7 @@ def fit(
     except NonFiniteError:
         raise locate_non_finite(problem) from None
     coef, intercept = rows.coordinates.original(stop.theta)
+    rank = _with_ties(problem, rows, task, stop, proof, rank, work)
     certificate = _certificate(problem, task, stop, proof, verdict, rank, work)
     info = Info(
         task.choice.solver,
@@ -150,6 +152,16 @@ def fit(
         stop.reason,
     )
     return Fit(problem, coef, intercept, certificate, info, rows, stop.theta)
+
+
+def _with_ties(
+    problem: Problem, rows: InMemory, task: Task, stop: Solution, proof: Bound, rank: Rank, work: Work
+) -> Rank:
+    """And where the coefficients of a lasso that is proved are not the only ones."""
+    penalty, gradient = task.penalty, stop.at.gradient
+    if not isinstance(penalty, ElasticNet) or penalty.has_ridge or gradient is None or not proof.gap <= task.target:
+        return rank
+    return replace(rank, ties=ties(problem, rows, penalty, stop.theta, gradient, work))
 
 
 def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -> Certificate:

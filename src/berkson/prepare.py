@@ -69,10 +69,10 @@ def prepare(problem: Problem, work: Work) -> tuple[InMemory, Rank]:
         )
     if problem.penalised or p > DENSE_UP_TO:
         return standardised(problem, symmetric=problem.lasso > 0.0), Rank(())
-    return _full_rank_rows(problem, standardised(problem), work)
+    return full_rank_rows(problem, standardised(problem), work)
 
 
-def _full_rank_rows(problem: Problem, rows: InMemory, work: Work) -> tuple[InMemory, Rank]:
+def full_rank_rows(problem: Problem, rows: InMemory, work: Work) -> tuple[InMemory, Rank]:
     """The same rows without aliased columns.  Evenly spaced rows of full rank prove it for all."""
     design = rows.design
     n, p = design.shape

@@ -40,10 +40,14 @@ class Alias:
 @dataclass(frozen=True, slots=True)
 class Rank:
     """Columns that are combinations of earlier ones (not estimable: their coefficient is 0), and those that nearly are:
-    estimable, but less than 1e-8 of their variance is their own (the combination is then an approximation)."""
+    estimable, but less than 1e-8 of their variance is their own (the combination is then an approximation).
+
+    ties : under the lasso, columns whose coefficient can move to those of its combination without a change of fit or
+    penalty (see `berkson.ties`)."""
 
     aliased: tuple[Alias, ...]
     nearly: tuple[Alias, ...] = ()
+    ties: tuple[Alias, ...] = ()
 
     def sentence(self, problem: Problem) -> str | None:
         """The verdict with its columns by name and the way out; None where there is nothing to say."""
@@ -52,6 +56,8 @@ class Rank:
             parts.append(_aliased_sentence(self.aliased, problem))
         if self.nearly:
             parts.append(_nearly_sentence(self.nearly, problem))
+        if self.ties:
+            parts.append(_ties_sentence(self.ties, problem))
         return "; ".join(parts) or None
 
 
@@ -257,6 +263,18 @@ def _aliased_sentence(aliased: tuple[Alias, ...], problem: Problem) -> str:
     return (
         f"{equation} is a combination of others and cannot be told apart from them: its coefficient is set to 0 "
         "(only the sum of effects is estimable); drop it"
+    )
+
+
+def _ties_sentence(ties: tuple[Alias, ...], problem: Problem) -> str:
+    named = ", ".join(
+        repr(problem.column(a.column)) + (f" = {_expression(a.combination, problem)}" * (len(a.combination) <= TERMS))
+        for a in ties[:NAMED]
+    )
+    more = f" and {len(ties) - NAMED:,} more" if len(ties) > NAMED else ""
+    return (
+        f"the lasso's coefficients are one choice of many: {named}{more}, so they can move between these columns "
+        "without a change of any prediction or of the penalty; drop one of the columns, or add a ridge (l1_ratio < 1)"
     )
 
 
