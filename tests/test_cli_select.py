@@ -165,7 +165,10 @@ BAD: dict[str, tuple[list[str], str]] = {
     "both": (["cv", BIRTHS, FORMULA, "--groups", "age", "--folds", "race"], "leave one of the two out"),
     "measure": (["cv", BIRTHS, FORMULA, "--measure", "r2"], "invalid choice: 'r2'"),
     "seed": (["cv", BIRTHS, FORMULA, "--seed", "-1"], "--seed"),
-    "classes": (["cv", str(DATA / "iris.csv"), "Species ~ .", "--measure", "auc", "--count", "3"], "auc has no value"),
+    "classes": (
+        ["cv", str(DATA / "iris.csv"), "Species ~ .", "--measure", "auc", "--count", "3"],
+        "auc is for two classes",
+    ),
     "save": (["cv", BIRTHS, FORMULA, "--save", "."], "is a directory"),
 }
 

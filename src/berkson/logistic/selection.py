@@ -18,13 +18,18 @@ from berkson.logistic.penalised import PenalisedFit
 from berkson.logistic.penalties import bounds_by_name, factors_by_name, groups_by_name, l1_ratio_of, numbers
 from berkson.logistic.reading import class_number, codes_by, solved
 from berkson.model import Prepared
+from berkson.problem import InputError
 from berkson.select import cross_validation
 from berkson.select import path as paths
 from berkson.select.measures import MEASURES, Measure
 from berkson.select.start import Scale
+from berkson.solvers.regularised import cheap
 from berkson.table import listing, suggestion
 
 Progress = Callable[[float], None]
+FINE = (
+    1e-14  # of the null objective: to where fits go whose further steps cost next to nothing; 6 digits of coefficients
+)
 FOLDS = ("folds", "groups", "seed", "measure")  # options of `cross_validate` besides those of a path
 
 
@@ -148,7 +153,8 @@ def path(
     scale           lambda weighs against the "mean" of losses (default; by weight) or their "sum" (1/C)
     complete        go on to the smallest automatic lambda; else stop where 99.9 % of the deviance is explained or a
                     step explains less than 1e-5 of it more
-    tol             proved distance of each objective to its minimum, relative to the null model's (1e-6)
+    tol             proved distance of each objective to its minimum, relative to the null model's (1e-6); fits of small
+                    tables go as far as rounding lets them
     progress        told, after each penalty, the part of them that is done
 
     A name means a design column (`race[2]`), a term (`C(race)`), or a column of the table (`race`).  Each level of a
@@ -222,7 +228,11 @@ def cross_validate(
     index = index_of(data)
 
     def solve(given: Prepared) -> cross_validation.CrossValidation:
-        return cross_validation.cross_validate(
+        if measure == "auc" and given.problem.n_classes > 2:
+            raise InputError(
+                f"auc is for two classes, and the response has {given.problem.n_classes}: choose another measure"
+            )
+        found = cross_validation.cross_validate(
             given.problem,
             int(folds) if _is_count(folds) else codes_by(folds, "folds", given, index),
             groups=None if groups is None else codes_by(groups, "groups", given, index),
@@ -230,8 +240,13 @@ def cross_validate(
             measure=measure,
             **asked.of_path(given, "column_groups"),
         )
+        if not _is_small(given):
+            return found
+        whole = _path(given, replace(asked, lambdas=found.path.lambdas, progress=None))
+        return replace(found, path=replace(whole, ended=found.path.ended))
 
     prepared, found, frames = solved(formula, data, asked.reading(named), asked.weight_kind, solve)
+    found.chosen  # noqa: B018  # raises where the measure has no value
     return LogitCrossValidation(LogitPath(prepared, frames, found.path, asked.policy), found)
 
 
@@ -273,13 +288,20 @@ def penalised(
 
 
 def _solved(formula: Any, data: Any, asked: Asked) -> tuple[Prepared, paths.Path, Frames]:
-    return solved(
-        formula,
-        data,
-        asked.reading(),
-        asked.weight_kind,
-        lambda given: paths.path(given.problem, **asked.of_path(given, "groups")),
-    )
+    return solved(formula, data, asked.reading(), asked.weight_kind, lambda given: _path(given, asked))
+
+
+def _path(given: Prepared, asked: Asked) -> paths.Path:
+    """The path, its fits judged by the tolerance asked; those of a small table go as far as they can."""
+    options = asked.of_path(given, "groups")
+    if not _is_small(given):
+        return paths.path(given.problem, **options)
+    found = paths.path(given.problem, **options | {"tol": min(FINE, options["tol"])})
+    return replace(found, options=replace(found.options, tol=options["tol"]))
+
+
+def _is_small(given: Prepared) -> bool:
+    return cheap(len(given.problem.y), given.problem.unknowns)
 
 
 def _is_count(given: Any) -> bool:
