@@ -31,6 +31,8 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 Split = tuple[Array, Array]  # rows that train, rows held out
 
+WITHIN = 0.1  # of tol, for fits in a row space: their proof on the columns may take the rest
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -190,10 +192,10 @@ def _alone(
     # K rows of coefficients for two classes share the ridge: |w/2|^2 + |-w/2|^2 is half of |w|^2
     share = 0.5 if len(absent) and len(present) == 2 else 1.0
 
-    def at(i: int, table: Problem, start: tuple[F64, F64] | None) -> Fit:
+    def at(i: int, table: Problem, start: tuple[F64, F64] | None, tol: float) -> Fit:
         one = grid.problem(table, j, i)
         one = replace(one, strength=share * one.strength)
-        return fit(one, tol=grid.tol, max_iterations=grid.max_iterations, start=start)
+        return fit(one, tol=tol, max_iterations=grid.max_iterations, start=start, space=fits.space)
 
     def write(i: int, coef: F64, intercept: F64, gap: float) -> None:
         fits.coef[k, j, i], fits.intercept[k, j, i] = _all_classes(coef, intercept, present, problem.n_classes)
@@ -205,7 +207,7 @@ def _alone(
         done: list[Fit] = []
         table = replace(inner, X=fits.space.rows, names=())
         for i in within:
-            done.append(at(i, table, (done[-1].coef, done[-1].intercept) if done else None))
+            done.append(at(i, table, (done[-1].coef, done[-1].intercept) if done else None, WITHIN * grid.tol))
             fits.iterations[k, j, i] = done[-1].info.iterations
         found = on_columns(fits.space, done)
         for i, *one in zip(within, found.coef, found.intercept, found.gap.tolist(), strict=True):
@@ -214,7 +216,7 @@ def _alone(
     for i in order:
         if i in within and fits.gap[k, j, i] <= grid.tol:
             continue
-        fitted = at(i, inner, start)
+        fitted = at(i, inner, start, grid.tol)
         start = fitted.coef, fitted.intercept
         write(i, *start, fitted.certificate.relative_gap)
         fits.iterations[k, j, i] = fitted.info.iterations

@@ -89,6 +89,10 @@ def solve(task: Task) -> Solver[tuple[Solution, Bound]]:
         aim *= 0.01
         stop, proof = yield from _once(task.resumed(stop, task.max_iterations - spent, aim))
         spent += stop.iterations
+    if proof.gap > task.target and task.choice.matrix_free and task.place.columns <= DENSE_UP_TO:
+        assert stop.at.gradient is not None
+        with_gram = yield from prove(stop.theta, stop.at.gradient, task.penalty, task.place, task.class_share)
+        proof = min(proof, with_gram, key=lambda known: known.gap)
     return replace(stop, iterations=task.spent + spent), proof
 
 
