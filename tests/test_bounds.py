@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from path_data import birthwt, infert, menarche, wdbc
+from path_data import birthwt, columns, data, infert, menarche, wdbc
 
-from berkson.bound_penalty import Bounded
+from berkson.bound_penalty import Bounded, SymmetricBounded
 from berkson.problem import InputError, Problem
 from berkson.select.cross_validation import cross_validate
 from berkson.select.path import path
@@ -208,7 +208,79 @@ def test_bounds_that_make_no_sense_are_refused(options: dict[str, Any], says: st
         path(birthwt(), **options)
 
 
-def test_bounds_of_more_than_two_classes_are_refused() -> None:
-    X = np.random.default_rng(1).normal(size=(30, 2))
-    with pytest.raises(InputError, match="two classes"):
-        path(Problem(X, np.arange(30, dtype=np.uint8) % 3, n_classes=3), lower=0)
+CLASSES: dict[str, dict[str, Any]] = {
+    "iris": {"lower": 0},
+    "iris_box": {"lower": -0.3, "upper": 0.5},
+    "iris_net": {"lower": [-1, 0, -INF, -0.2], "upper": [INF, 1, 0.4, 1], "l1_ratio": 0.5},
+    "iris_ridge": {"lower": -0.2, "upper": 0.3, "l1_ratio": 0.0},
+}
+
+
+@pytest.mark.parametrize("case", CLASSES)
+def test_many_classes_between_bounds_are_those_of_glmnet(case: str) -> None:
+    expected, X = R[case], columns("iris", *list(data("iris"))[:4])
+    codes = np.unique(data("iris")["Species"], return_inverse=True)[1].astype(np.uint8)
+    problem = Problem(X, codes, n_classes=3)
+    if case == "iris_net":
+        shift = np.column_stack([X[:, 1] - 3, np.zeros(len(X)), 3 - X[:, 1]]) / 4
+        problem = replace(problem, weight=0.5 + X[:, 1] / 4, offset=shift)
+    found = path(problem, **CLASSES[case], lambdas=expected["lambda"], tol=1e-13)
+    assert found.certified.all()
+    coef, intercept, each = (
+        np.array(expected["coef"]).transpose(1, 0, 2),
+        np.array(expected["intercept"]),
+        X.max(axis=0),
+    )
+    largest = (np.abs(coef) * each).max()
+    np.testing.assert_allclose(found.coef * each, coef * each, atol=DIGITS * largest)
+    np.testing.assert_allclose(found.intercept, intercept - intercept.mean(axis=1)[:, None], atol=DIGITS * largest)
+    np.testing.assert_allclose(found.deviance_ratio, expected["deviance_ratio"], atol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(200, 8), (40, 60)])
+@pytest.mark.parametrize("options", [{"lower": 0.0}, {"lower": -0.1, "upper": 0.05, "l1_ratio": 0.5}])
+def test_a_proved_gap_of_many_classes_is_no_less_than_the_true_one(
+    shape: tuple[int, int], options: dict[str, Any]
+) -> None:
+    rng = np.random.default_rng(9)
+    X = rng.normal(size=shape)
+    y = (X[:, :3] + rng.gumbel(size=(shape[0], 3))).argmax(axis=1).astype(np.uint8)
+    problem = Problem(X, y, n_classes=3, weight=rng.uniform(0.5, 2, len(y)))
+    loose = path(problem, **options, count=8, smallest=0.02, complete=True, tol=1e-2)
+    tight = path(problem, **options, count=8, smallest=0.02, complete=True, tol=1e-11)
+    assert loose.certified.all()
+    assert tight.certified.all()
+    excess = (loose.objective - tight.objective) / tight.null_objective
+    assert excess.max() > 1e-9
+    assert (excess <= loose.gap + 1e-10).all()  # and what is left of the tight one's
+
+
+def test_what_a_split_of_many_classes_says_of_every_other_point_holds() -> None:
+    rng, K, q = np.random.default_rng(5), 3, 4
+    for _ in range(200):
+        ridge, threshold = rng.choice([0, 0.5], q), rng.choice([0, 0.3, 1, INF], q)
+        lower, upper = rng.choice([0, -1, -INF], q), rng.choice([0, 1, INF], q)
+        each = (np.tile(x, K) for x in (ridge, threshold))
+        penalty = SymmetricBounded(*each, K, np.tile(lower, K), np.tile(upper, K))
+        points = np.clip(rng.normal(size=(21, K, q)) * (rng.random((21, K, q)) < 0.7), lower, upper)
+        theta, *others = np.where(np.isinf(threshold), 0.0, points).reshape(21, -1)
+        loss = rng.normal(size=(K, q)) * 10 ** rng.uniform(-1, 1)
+        loss = (loss - loss.mean(axis=0)).ravel()
+        slack, excess = penalty.split(theta, loss + penalty.strength * theta, rng.choice([0, 0.1, 1, 10, INF]))
+        np.testing.assert_allclose(excess.reshape(K, q).sum(axis=0), 0.0, atol=1e-13 * (1 + np.abs(loss).max()))
+        for to in others:
+            step = (to - theta).reshape(K, q)
+            turned = (ridge * (step - step.mean(axis=0)) ** 2).sum() / 2  # what a proof takes of the ridge
+            change = penalty.kinked(to) - penalty.kinked(theta) + loss @ (to - theta)
+            change += 0.5 * penalty.strength @ (to**2 - theta**2)
+            assert change >= excess @ (to - theta) + turned - slack - 1e-12 * (1 + np.abs(loss).max())
+
+
+def test_folds_of_many_classes_keep_to_the_bounds() -> None:
+    X = columns("iris", *list(data("iris"))[:4])
+    codes = np.unique(data("iris")["Species"], return_inverse=True)[1].astype(np.uint8)
+    found = cross_validate(Problem(X, codes, n_classes=3), 5, lower=-0.5, upper=1, count=20)
+    assert found.certified.all()
+    coef, _ = found.coef(1)
+    assert coef.min() == -0.5
+    assert coef.max() == 1.0

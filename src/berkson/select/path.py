@@ -134,7 +134,7 @@ def path(
                  of a feature together, as glmnet's grouped multinomial does
     share        of the penalty, to each column's own: the sparse-group lasso
     lower, upper bounds of the coefficients, one number or (p,), that contain 0 (lower=0: none is negative); lambdas may
-                 be [0], which is no penalty but them.  For two classes, and not together with groups
+                 be [0], which is no penalty but them.  The same for all classes; not together with groups
     progress     told, after each penalty, the part of them that is done
 
     Raises InputError in one sentence.  Never warns: `gap` and `status` say what is proved.

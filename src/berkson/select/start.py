@@ -101,7 +101,8 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
     if problem.penalised:
         raise InputError("a path sets the penalty itself: give a problem without strength and lasso")
     totals = check(problem)
-    by_class = options.l1_ratio > 0.0 and options.groups is None
+    bounded = options.lower is not None or options.upper is not None
+    by_class = bounded or (options.l1_ratio > 0.0 and options.groups is None)
     rows, p = standardised(problem, symmetric=by_class), problem.X.shape[1]
     place, null = rows.coordinates, problem.null_objective(totals)
     offset = 0.0 if problem.offset is None else float(np.abs(problem.offset).max())

@@ -1,7 +1,7 @@
 """Penalties of a path with structure: columns in groups, coefficients between bounds.
 
-No rule screens groups: one Hessian of all columns lasts for many penalties, and where it is at hand, the minimum of the
-model with all of them costs little more than with those that a rule would leave (up to a few hundred unknowns).
+No rule screens groups: a model's minimum touches those alone that are not zero, and what is left to save, the Hessian
+of all columns and its factor, lasts for many penalties.  From some hundreds of columns on, working sets would pay.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from berkson.bound_penalty import Bounded
+from berkson.bound_penalty import Bounded, SymmetricBounded
 from berkson.group_penalty import SparseGroup
 from berkson.penalty import ElasticNet
 from berkson.problem import InputError
@@ -92,7 +92,10 @@ class BoundRegularizer(Regularizer):
         if place.kept is not None:
             lower, upper = lower[place.kept], upper[place.kept]
         with np.errstate(over="ignore"):  # a bound so far out is none
-            return Bounded(net.strength, net.threshold, lower * place.scale, upper * place.scale)
+            least, most = (np.tile(bound * place.scale, place.contrasts) for bound in (lower, upper))
+        if place.symmetric:
+            return SymmetricBounded(net.strength, net.threshold, place.contrasts, least, most)
+        return Bounded(net.strength, net.threshold, least, most)
 
 
 def structured(
@@ -111,8 +114,6 @@ def structured(
             raise InputError("share divides a penalty between groups and their columns: give groups as well")
         if not bounded:
             return plain
-        if n_classes > 2:
-            raise InputError(f"bounds are for two classes, and there are {n_classes}: leave out lower and upper")
         least, most = _bounds(lower, -np.inf, "lower", p), _bounds(upper, np.inf, "upper", p)
         return BoundRegularizer(plain.l1_ratio, plain.factor, plain.unit, least, most)
     if bounded:

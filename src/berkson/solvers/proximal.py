@@ -157,7 +157,7 @@ def minimum_of_model(model: Model, penalty: ElasticNet) -> F64:
             scaled = hessian / (unit[:, None] * unit)
             return block_minimum(scaled, linear / unit, threshold / unit, radius, group, model.theta * unit) / unit
         case Bounded(threshold=threshold, lower=lower, upper=upper):
-            return bounded_minimum(hessian, linear, threshold, lower, upper, model.theta)
+            return penalty.placed(bounded_minimum(hessian, linear, threshold, lower, upper, model.theta))
     return penalty.placed(quadratic_minimum(hessian, linear, penalty.threshold, model.theta))
 
 
