@@ -89,7 +89,7 @@ def test_cv_saves_a_model_that_predicts(capsys: pytest.CaptureFixture[str]) -> N
     arguments = [BIRTHS, FORMULA, "--rule", "1se", "--folds", "5", "--measure", "brier", "--seed", "3"]
     assert main(["cv", *arguments, "--save", "model.json"]) == 0
     out = capsys.readouterr().out
-    assert "Model saved as model.json" in out
+    assert "(--rule 1se) saved as model.json" in out
     assert "5 folds, each proved by itself" in out
     chosen = cross_validate(FORMULA, births(), folds=5, measure="brier", seed=3).best("1se")
     saved = json.loads(Path("model.json").read_text(encoding="utf-8"))

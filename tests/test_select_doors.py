@@ -92,6 +92,8 @@ def test_columns_of_a_term_come_and_go_together() -> None:
         used = found.found.coef[:, 0, 2:4] != 0.0
         assert (used[:, 0] == used[:, 1]).all()
         assert used.any()
+        assert "group lasso on coefficients" in str(found)
+        assert found.at(0.02).model.penalty.chosen.startswith("group lasso")  # type: ignore[union-attr]
 
 
 def test_bounds_by_name() -> None:

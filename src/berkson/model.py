@@ -50,8 +50,8 @@ class RowCount:
 @dataclass(frozen=True)
 class Penalty:
     """The penalty of a fit of a path, see `select.path`: from ridge (l1_ratio 0) to lasso (1), on coefficients in units
-    of columns' standard deviations where `standardize`, against the losses' mean or sum (`scale`).  `chosen`: how
-    lambda_ was found, in words."""
+    of columns' standard deviations where `standardize`, against the losses' mean or sum (`scale`).  `chosen`: all
+    of it, and how lambda_ was found, in words."""
 
     l1_ratio: float
     lambda_: float

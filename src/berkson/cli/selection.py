@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from berkson.cli.arguments import cv_parser, path_parser
 from berkson.cli.common import columns, read, say, verdict, writable
-from berkson.report.layout import clean, show
+from berkson.report.layout import clean, show, significant
 from berkson.report.progress import stage
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def path(argv: Sequence[str]) -> int:
         _print_json(path_record(found.prepared, found.found))
     elif not args.quiet:
         show(list(path_blocks(found.prepared, found.found)), sys.stdout)
-        _tell(figure=args.plot)
+        _tell("Figure", args.plot)
     certified = found.certified
     status = "" if certified.all() else found.found.status(int((~certified).argmax()))
     return verdict(bool(certified.all()), status, args.quiet or args.json)
@@ -71,7 +71,8 @@ def cv(argv: Sequence[str]) -> int:
         _print_json(cross_validation_record(found.path.prepared, found.found, args.rule))
     elif not args.quiet:
         show(list(cross_validation_blocks(found.path.prepared, found.found)), sys.stdout)
-        _tell(figure=args.plot, model=save)
+        _tell("Figure", args.plot)
+        _tell(f"Model of lambda {significant(chosen.lambda_)} (--rule {args.rule})", save)
     if args.quiet:
         for note in found.notes:
             say(f"note: {note}")
@@ -113,7 +114,6 @@ def _print_json(data: dict[str, Any]) -> None:
     print(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
 
 
-def _tell(**written: str | None) -> None:
-    for what, path in written.items():
-        if path is not None:
-            print(f"{what.capitalize()} saved as {clean(path)}")
+def _tell(what: str, path: str | None) -> None:
+    if path is not None:
+        print(f"{what} saved as {clean(path)}")

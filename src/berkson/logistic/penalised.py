@@ -20,7 +20,7 @@ from berkson.logistic.inputs import OFFSET, index_of, plain_labels, predictors_t
 from berkson.model import Model, Penalty, Prepared, classes_of
 from berkson.proof import Proof
 from berkson.report.page import Page
-from berkson.report.path_report import fit_blocks
+from berkson.report.path_report import fit_blocks, penalty_text
 from berkson.select.path import Path
 from berkson.table import Column, Table, from_frame
 
@@ -90,7 +90,8 @@ class PenalisedFit:
         from importlib.metadata import version
 
         given, options = self.prepared, self.path.options
-        penalty = Penalty(options.l1_ratio, self.lambda_, options.standardize, options.scale, self.chosen)
+        words = f"{penalty_text(options)}; {self.chosen}"
+        penalty = Penalty(options.l1_ratio, self.lambda_, options.standardize, options.scale, words)
         coef, intercept = self.path.coef[0], self.path.intercept[0]
         return Model(
             *(str(given.formula), given.schema, coef, intercept, 0.0, given.weights, given.offset, given.rows),

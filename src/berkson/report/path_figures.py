@@ -105,7 +105,8 @@ def _coefficients(
     marks += [Line(place, coef[:, j], inks.get(j, "quiet"), names[j]) for j in drawn]
     marks += rules
     left = [f"{len(drawn) - len(named)} more in grey"] * (len(named) < len(drawn))
-    left += [f"{p - len(drawn)} never enter"] * (len(drawn) < p)
+    zero = p - len(drawn)
+    left += [f"{zero} never enter{'s' if zero == 1 else ''}"] * (zero > 0)
     return Panel(
         _lambda_axis(place, found.lambdas),
         axis("log-odds per standard deviation" if scaled else "log-odds per unit", np.append(coef, 0.0)),

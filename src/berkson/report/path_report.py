@@ -27,10 +27,15 @@ MEASURES = {"log_loss": "log loss", "deviance": "deviance", "brier": "Brier", "a
 def penalty_text(options: Options) -> str:
     """The penalty in words: kind, units, what is special."""
     ratio = options.l1_ratio
-    kind = {0.0: "ridge", 1.0: "lasso"}.get(ratio, f"elastic net, l1_ratio {ratio:g}")
+    kind = {0.0: "ridge", 1.0: "lasso"}.get(ratio, f"elastic net, l1_ratio {ratio:g},")
+    if options.groups is not None and ratio > 0.0:
+        kind = ("group lasso" if options.share == 0.0 else f"sparse-group lasso, share {options.share:g},") + (
+            "" if ratio == 1.0 else f" and ridge, l1_ratio {ratio:g},"
+        )
     units = "in units of their columns' standard deviations" if options.standardize else "per unit of their columns"
+    bounds = "" if options.lower is None and options.upper is None else ", some of them between bounds"
     scale = "" if options.scale == "mean" else ", against the sum of losses"
-    return f"{kind} on coefficients {units}{scale}"
+    return f"{kind} on coefficients {units}{bounds}{scale}"
 
 
 def path_blocks(given: Prepared, found: Path) -> Iterator[Block]:
