@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.blas import one_thread
-from berkson.design import Sparse
 from berkson.design.row_space import RowSpace
 from berkson.fit import Fit, fit, row_space
 from berkson.prepare import standardised
@@ -117,7 +116,7 @@ def _row_space(problem: Problem) -> RowSpace | None:
     """That of all rows, where columns outnumber them and a fit of its own costs something: every ridge of every fold is
     fitted in it."""
     n, p = problem.X.shape
-    if isinstance(problem.X, Sparse) or not n < p or n > MOST_ROWS or n * float(p) ** 2 < SMALL:
+    if not isinstance(problem.X, np.ndarray) or not n < p or n > MOST_ROWS or n * float(p) ** 2 < SMALL:
         return None
     try:
         return row_space(standardised(problem), Work())
