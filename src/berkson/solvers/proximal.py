@@ -126,7 +126,7 @@ def proximal_newton(
     always_exact : every step takes the Hessian with its gradient, where that costs next to nothing.
     at_least     : steps to take where there is any gap at all.
     """
-    before = math.inf
+    before = last = math.inf
     for iteration in range(max_iterations + 1):
         gap = model.gap(penalty, anchor)
         if gap <= target and (iteration >= at_least or gap == 0.0):
@@ -134,11 +134,14 @@ def proximal_newton(
         if not model.fresh and not gap <= max(target, CONTRACTS * before):
             model = yield from loss_model(model.theta, sample)
             gap = model.gap(penalty, anchor)
-        if model.fresh and gap > CONTRACTS * before and gap <= ROUNDING * abs(model.value(penalty)):
+        value = model.value(penalty)
+        if model.fresh and gap > CONTRACTS * before and gap <= ROUNDING * abs(value):
+            return Progress(model, iteration, "stalled")
+        if model.fresh and gap >= before and not value < last:
             return Progress(model, iteration, "stalled")
         if iteration == max_iterations:
             break
-        before = gap
+        before, last = gap, value
         moved = yield from _step(model, penalty, 2 if always_exact else 1, sample)
         if moved is None:
             if model.fresh:
@@ -166,7 +169,7 @@ def _step(model: Model, penalty: ElasticNet, order: int, sample: Sample | None) 
     theta, to, value = model.theta, minimum_of_model(model, penalty), model.value(penalty)
     step = to - theta
     predicted = penalty.slope(theta, to, model.gradient(penalty))
-    if not predicted < 0.0:
+    if not predicted < ROUNDING * abs(value):  # a change within rounding may still lower a gradient
         return None
     length = 1.0
     while True:
