@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from berkson.fit import fit
+from berkson.inference import neighbours as neighbours_module
 from berkson.inference.bootstrap import (
     _acceleration,
     bootstrap,
@@ -22,13 +23,15 @@ from berkson.inference.bootstrap import (
 )
 from berkson.inference.covariance import covariance
 from berkson.inference.estimates import Estimates, StatisticsError
+from berkson.inference.neighbours import neighbours
 from berkson.inference.optimism import measures, optimism
-from berkson.inference.replicates import replicates
+from berkson.inference.replicates import PROVED_OF_MANY, replicates
 from berkson.inference.resampling import Resampling
 from berkson.model import prepare
 from berkson.problem import Problem
 from berkson.read import read_table
 from berkson.rows import resampled as resampled_module
+from berkson.rows.questions import Evaluate
 
 F64 = npt.NDArray[np.float64]
 
@@ -87,6 +90,64 @@ def test_replicates_are_fits_of_their_weights(classes: int, monkeypatch: pytest.
     again = bootstrap(estimates, 9, seed=3)
     assert (np.abs(again.replicates - found.replicates[:9]) < PROVED * scale).all()
     assert (bootstrap(estimates, 9, seed=4).replicates != again.replicates).all()
+
+
+def many(kind: str) -> tuple[Problem, Any]:
+    """More rows than are held in double precision, of one kind."""
+    rng, n = np.random.default_rng(8), 12_000
+    X: Any = rng.standard_t(2.5, (n, 6)) if kind == "heavy tails" else rng.normal(size=(n, 6))
+    X = (X + 30.0) * np.geomspace(1e-9, 1e9, 6)
+    eta = (X / np.geomspace(1e-9, 1e9, 6) - 30.0) @ np.array([0.5, -0.5, 0.3, 0.0, 0.2, 0.0])
+    y: Any = (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(np.uint8)
+    weight, offset, weight_kind = None, None, "frequency"
+    if kind == "sorted":
+        X, y = X[np.argsort(y)], np.sort(y)
+    elif kind == "weights and offset":
+        weight, offset, weight_kind = rng.integers(0, 4, n) / 100.0, rng.normal(size=n), "precision"
+    elif kind == "soft labels, single precision":
+        X, y = np.asfortranarray(X.astype(np.float32)), 1 / (1 + np.exp(-eta + rng.normal(size=n)))
+    elif kind == "aliased":
+        X = np.column_stack([X, X[:, 0]])
+    return Problem(X, y, 2, weight, offset=offset), weight_kind
+
+
+@pytest.mark.parametrize(
+    "kind", ["normal", "heavy tails", "sorted", "weights and offset", "soft labels, single precision", "aliased"]
+)
+def test_gaps_of_many_rows_are_what_is_proved(kind: str) -> None:
+    problem, weight_kind = many(kind)
+    estimates = Estimates(fit(problem), weight_kind=weight_kind)
+    samples = Resampling(estimates, 5)
+    factor = np.linalg.cholesky(estimates.inverse).T
+    rows = resampled_module.Resampled(estimates.rows, estimates.theta, factor, samples.drawn, 5)
+    assert not rows.few
+    unit = 1.0 if problem.weight is None else float(problem.weight.sum()) / rows.size
+    found = neighbours(rows, range(8), PROVED_OF_MANY * unit)
+    assert (found.gap <= PROVED_OF_MANY * unit).all()
+    for b in (0, 7):
+        weight = samples.weight(b)
+        truth = fit(replace(problem, weight=weight), tol=1e-13)
+        best = estimates.rows.coordinates.from_original(truth.coef, truth.intercept)
+        values = [
+            replace(estimates.rows, weight=weight).answer_one(Evaluate(at, 0)).value for at in (found.theta[b], best)
+        ]
+        gap = values[0] - values[1]
+        assert -1e-10 * values[1] < gap < found.gap[b] + 1e-10 * values[1]  # rounding of sums
+    again = neighbours(rows, [7], PROVED_OF_MANY * unit)  # a sample depends on no other
+    np.testing.assert_allclose(again.theta[0], found.theta[7], rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_not_proved_at_once_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, _ = many("normal")
+    estimates = Estimates(fit(problem))
+    found = bootstrap(estimates, 4, seed=2)
+    monkeypatch.setattr(resampled_module, "KEPT", 0)  # no room for counts: drawn in every pass, and
+    drawn_again = bootstrap(estimates, 4, seed=2)
+    np.testing.assert_array_equal(drawn_again.replicates, found.replicates)
+    monkeypatch.setattr(neighbours_module, "PASSES", 1)  # no neighbour is proved by one
+    fitted = bootstrap(estimates, 4, seed=2)
+    scale = covariance(estimates).std_error
+    assert (np.abs(fitted.replicates - found.replicates) < 0.03 * scale).all()  # what is proved of many rows
 
 
 def test_standard_errors_are_those_of_the_model_where_it_is_true() -> None:

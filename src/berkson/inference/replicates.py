@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from berkson.blas import THREADED_FROM, one_thread
 from berkson.certificate import prove
 from berkson.fit import fit
 from berkson.inference.estimates import Estimates, StatisticsError
@@ -73,7 +74,8 @@ def _drawn_in_passes(estimates: Estimates, samples: Resampling, numbers: Sequenc
     target = (PROVED if rows.few else PROVED_OF_MANY) * (1.0 if own is None else float(own.sum()) / rows.size)
     for start in range(0, len(numbers), rows.at_once):
         batch = numbers[start : start + rows.at_once]
-        found = neighbours(rows, batch, target)
+        with one_thread(THREADED_FROM):  # products of long matrices would set it spinning beside the passes
+            found = neighbours(rows, batch, target)
         others = _weighted(
             estimates, samples, [number for number, gap in zip(batch, found.gap, strict=True) if not gap <= target]
         )

@@ -84,9 +84,9 @@ class Resampling:
         weight, trials = self.estimates.problem.weight, self.estimates.trials
         if weight is None or self.estimates.weight_kind != "frequency":
             return None
-        if trials is None:
-            return weight
-        own = np.divide(weight, trials, out=np.zeros(len(weight)), where=trials > 0)
+        own = weight
+        if trials is not None:
+            own = np.divide(weight, trials, out=np.zeros(len(weight)), where=trials > 0)
         return None if np.isin(own, (0.0, 1.0)).all() else own
 
     @cached_property

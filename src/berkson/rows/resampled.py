@@ -28,6 +28,7 @@ FEW = 1 << 13  # rows up to which passes are made in double precision
 CELLS, LEAST = 1 << 23, 64  # counts of a batch as doubles, and samples of it at the least
 KEPT = 1 << 26  # bytes of counts that are held at the most; beyond, they are drawn in every pass
 ROWS_OF_PROOF = 200  # an unknown
+FAR = 9.0  # times the median leverage
 RUN = 1 << 11  # rows whose products are held at a time
 
 
@@ -91,37 +92,48 @@ class Resampled:
             residual, curvature = residual * rows.weight[own], curvature * rows.weight[own]
         return residual, curvature, mean
 
-    @cached_property
+    @property
     def proving(self) -> Rows:
-        """Some of the rows that are drawn, in order, or all: from blocks that lie evenly."""
-        m, block, count = self.size, kernels.replicates.BLOCK, ROWS_OF_PROOF * len(self.factor)
-        if m <= count:
-            return np.arange(m)
-        blocks = -(-m // block)
-        few = np.unique(np.arange(0, blocks, max(1.0, block * blocks / (4.0 * count))).astype(np.intp))
-        each = min(block, -(-count // len(few)))
-        found = (few[:, None] * block + np.arange(each) * block // each).ravel()
-        return found[found < m]
+        """Some of the rows that are drawn, in order, or all: from blocks that lie evenly, none of them far out."""
+        return self._whitened[0]
 
     @cached_property
-    def _whitened(self) -> F64:
-        """The rows of `proving` (m', size)."""
-        run, place = self.proving, self.rows.coordinates
-        x = self.rows.design.dense_rows(run if self.drawn is None else self.drawn[run], place.center)
-        return np.asarray((x[:, self.kept] / place.scale) @ self.factor.T)
+    def _whitened(self) -> tuple[Rows, F64]:
+        """The rows of `proving` (m',), and their cells (m', size)."""
+        m, block, count = self.size, kernels.replicates.BLOCK, ROWS_OF_PROOF * len(self.factor)
+        few = np.arange(m)
+        if m > count:
+            blocks = -(-m // block)
+            even = np.unique(np.arange(0, blocks, max(1.0, block * blocks / (4.0 * count))).astype(np.intp))
+            each = min(block, -(-count // len(even)))
+            few = (even[:, None] * block + np.arange(each) * block // each).ravel()
+            few = few[few < m]
+        place = self.rows.coordinates
+        x = self.rows.design.dense_rows(few if self.drawn is None else self.drawn[few], place.center)
+        z = (x[:, self.kept] / place.scale) @ self.factor.T
+        if m > count:  # those far out would loosen the proof and tighten it by nothing
+            length = (z * z).sum(axis=1)
+            near = length <= FAR * np.median(length)
+            few, z = few[near], z[near]
+        return few, z
 
     @property
     def longest(self) -> float:
         """The largest leverage of the rows of `proving` in the whole's Hessian."""
-        return float((self._whitened**2).sum(axis=1).max())
+        return float((self._whitened[1] ** 2).sum(axis=1).max())
 
     def products(self) -> Iterator[tuple[slice, F64]]:
         """(run of `proving`, curvature times the products of each pair of columns of each row)"""
-        z, bent = self._whitened, self.known[1][self.proving, None] * self._whitened
-        i, j = np.triu_indices(z.shape[1])
+        few, z = self._whitened
+        bent = self.known[1][few, None] * z
+        d = z.shape[1]
         for start in range(0, len(z), RUN):
-            run = slice(start, start + RUN)
-            yield run, bent[run][:, i] * z[run][:, j]
+            run = slice(start, min(start + RUN, len(z)))
+            pairs, at = np.empty((run.stop - start, d * (d + 1) // 2)), 0
+            for j in range(d):
+                np.multiply(bent[run, j : j + 1], z[run, j:], out=pairs[:, at : at + d - j])
+                at += d - j
+            yield run, pairs
 
     def whiten(self, found: F64) -> F64:
         """Gradients by coefficients (p+1, M) -> by u (M, size)."""
