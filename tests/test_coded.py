@@ -258,6 +258,35 @@ def test_answers_do_not_depend_on_threads_or_layout(monkeypatch: pytest.MonkeyPa
     )
 
 
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+@pytest.mark.parametrize("soft", [False, True])
+def test_rows_that_agree_are_merged(K: int, strength: float, soft: bool) -> None:
+    n, rng = 30_000, np.random.default_rng(7)
+    X = mixed(n, 0, (6, 5, 9), reference=not strength)
+    y = labels(n, K)
+    if soft:
+        y = rng.random(n) if K == 2 else rng.dirichlet(np.ones(K), n)
+    for weight in (None, rng.random(n) * (rng.random(n) < 0.5)):
+        problem = Problem(X, y, K, weight=weight, strength=strength)
+        got, wanted = fit(problem), fit(replace(problem, X=dense(X)), tol=1e-13)
+        assert "30,000 rows are 2" in got.info.why
+        assert got.info.passes < 4
+        np.testing.assert_allclose(got.coef, wanted.coef, rtol=1e-5, atol=3e-6)  # the dense fit's tol, to the power 1/2
+        exact = certify(replace(problem, X=dense(X)), got.coef, got.intercept, tol=1e-13)  # of all rows
+        assert exact.certified
+        assert exact.objective == pytest.approx(got.certificate.objective, rel=1e-12)
+
+
+def test_merged_rows_keep_their_verdicts() -> None:
+    X, y = mixed(30_000, 0, (3, 4), reference=True), labels(30_000)
+    y[X.blocks.codes[1] == 2] = 1
+    got = fit(Problem(X, y)).certificate.separation
+    assert got is not None
+    assert got.separated_rows == int((X.blocks.codes[1] == 2).sum())
+    assert [i.column for i in got.infinite] == [3]
+
+
 # --- verdicts ---------------------------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ from berkson.rank import Rank
 from berkson.recession import UndecidedError
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import InMemory, NonFiniteError, threads_for
+from berkson.rows.merged import merged
 from berkson.separation import Separation, find_separation
 from berkson.shortfall import PRECISION, shortfall
 from berkson.solvers.choose import ROW_SPACE, Choice, choose
@@ -124,27 +125,31 @@ def fit(
     try:
         with one_thread(problem.unknowns):
             rows, rank = prepare(problem, work)
-            task = _task(problem, rows, totals, null, tol, max_iterations, start)
+            different = merged(rows)
+            among, spent = (rows, work) if different is None else (different, Work())
+            task = _task(problem, among, totals, null, tol, max_iterations, start)
             if task.choice.solver == ROW_SPACE:
                 task = _in_row_space(problem, rows, task, start, space, work)
-            stop, proof = run(solve(task), rows, work)
+            stop, proof = run(solve(task), among, spent)
         verdict = _Verdict()
         if task.watch_separation and not proof.gap <= task.target:
             if not proof.proves_existence and (stop.reason != "limit" or stop.iterations >= DOUBTFUL):
                 verdict = _look_for_separation(problem, rows)
             if verdict.separation is None and stop.reason in ("slow", "separated"):
                 rest = task.resumed(stop, max_iterations - stop.iterations, task.aim, watch_separation=False)
-                stop, proof = run(solve(replace(rest, spent=stop.iterations)), rows, work)
+                stop, proof = run(solve(replace(rest, spent=stop.iterations)), among, spent)
         elif not proof.gap <= tol * null and _too_weak(task, stop):
             verdict = _look_for_separation(problem, rows)
     except NonFiniteError:
         raise locate_non_finite(problem) from None
+    if among is not rows:
+        work.add((1.0 + spent.passes * among.n_rows / rows.n_rows, rows.design.nbytes + spent.bytes_read))
     coef, intercept = rows.coordinates.original(stop.theta)
     rank = _with_ties(problem, rows, task, stop, proof, rank, work)
     certificate = _certificate(problem, task, stop, proof, verdict, rank, work)
     info = Info(
         task.choice.solver,
-        task.choice.why,
+        task.choice.why if among is rows else f"{task.choice.why}; {rows.n_rows:,} rows are {among.n_rows:,} different",
         stop.iterations,
         work.passes,
         work.bytes_read,
@@ -285,7 +290,7 @@ def _task(
     free = not problem.penalised
     target = tol * null
     if free:
-        target = min(target, STANDARD_ERROR_GAP * float(totals.sum()) / n * (tol / 1e-8))
+        target = min(target, STANDARD_ERROR_GAP * float(totals.sum()) / len(problem.y) * (tol / 1e-8))
     aim = min(0.5 * target, POLISH * null) if choice.polish else 0.5 * target
     return Task(
         theta,
@@ -310,7 +315,7 @@ def _task(
 
 def _choice(problem: Problem, rows: InMemory) -> Choice:
     design, place, penalised = rows.design, rows.coordinates, problem.penalised
-    ridge, n = problem.strength > 0.0 and not problem.lasso, len(problem.y)
+    ridge, n = problem.strength > 0.0 and not problem.lasso, rows.n_rows
     if isinstance(design, Mixed):
         cells, largest = design.row_cells, design.outer_columns(coupled=True)
         return choose_factors(n, place.columns, place.contrasts, cells, largest, ridge=ridge, penalised=penalised)
