@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from path_data import birthwt, columns, data, infert, wdbc
 
+from berkson.design import Sparse
 from berkson.group_penalty import SparseGroup
 from berkson.problem import InputError, Problem
 from berkson.select.cross_validation import cross_validate
@@ -302,3 +303,15 @@ def test_groups_that_make_no_sense_are_refused(options: dict[str, Any], says: st
 def test_sparse_groups_of_more_than_two_classes_are_refused() -> None:
     with pytest.raises(InputError, match="two classes"):
         path(made(60, 4, 3), groups=[0, 0, 1, 1], share=0.5)
+
+
+@pytest.mark.parametrize("options", [{"groups": np.arange(12) // 3, "share": 0.3}, {"lower": -0.2, "upper": 0.4}])
+def test_a_sparse_table_has_the_fits_of_the_dense_one(options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(300, 12)) * (rng.random((300, 12)) < 0.3)
+    y = (rng.random(300) < 1 / (1 + np.exp(-X @ rng.normal(size=12)))).astype(np.uint8)
+    rows, indices = np.nonzero(X)
+    table = Sparse.of(X[rows, indices], indices, np.searchsorted(rows, np.arange(301)), 12)
+    dense, sparse = (path(Problem(each, y), **options, count=20, tol=1e-12) for each in (X, table))
+    assert sparse.certified.all()
+    np.testing.assert_allclose(sparse.coef, dense.coef, atol=ROOT)
