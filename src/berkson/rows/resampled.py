@@ -63,6 +63,11 @@ class Resampled:
         return np.empty((self.at_once, self.size), np.uint8)
 
     @property
+    def precision(self) -> type[np.float32] | type[np.float64]:
+        """Of the sums that prove."""
+        return np.float64 if self.few else np.float32
+
+    @property
     def at_once(self) -> int:
         """Samples that a batch may have."""
         return max(LEAST, (CELLS if self.few else KEPT) // self.size)
@@ -129,9 +134,9 @@ class Resampled:
         d = z.shape[1]
         for start in range(0, len(z), RUN):
             run = slice(start, min(start + RUN, len(z)))
-            pairs, at = np.empty((run.stop - start, d * (d + 1) // 2)), 0
+            pairs, at = np.empty((run.stop - start, d * (d + 1) // 2), self.precision), 0
             for j in range(d):
-                np.multiply(bent[run, j : j + 1], z[run, j:], out=pairs[:, at : at + d - j])
+                np.multiply(bent[run, j : j + 1], z[run, j:], out=pairs[:, at : at + d - j], casting="same_kind")
                 at += d - j
             yield run, pairs
 
@@ -244,15 +249,24 @@ class Batch:
         return of.whiten(found)
 
     def curvatures(self) -> F64:
-        """Each sample's Hessian at the optimum over the rows of `proving` (M, size, size)."""
-        of, d = self.of, len(self.of.factor)
-        draw, upper = kernels.replicates.draw, np.triu_indices(d)
-        few = of.proving
-        counts = draw(of.size, of.seed, self.numbers, self.totals, few) if self.counts is None else self.counts[:, few]
-        packed = np.zeros((len(self.numbers), len(upper[0])))
+        """Each sample's Hessian at the optimum over the rows of `proving` (M, size, size).
+
+        Of many rows a matrix below it: less the identity times what single precision may have added, at most a unit for
+        each row of the trace.
+        """
+        of, few, upper = self.of, self.of.proving, np.triu_indices(len(self.of.factor))
+        if self.counts is None:
+            counts = kernels.replicates.draw(of.size, of.seed, self.numbers, self.totals, few)
+        else:
+            counts = self.counts[:, few]
+        counts = counts.astype(of.precision)
+        packed = np.zeros((len(self.numbers), len(upper[0])), of.precision)
         for run, products in of.products():
             packed += counts[:, run] @ products
-        full = np.empty((len(self.numbers), d, d))
+        full = np.empty((len(self.numbers), *of.factor.shape))
         full[:, upper[0], upper[1]] = packed
         full[:, upper[1], upper[0]] = packed
+        if not of.few:
+            diagonal = np.einsum("bii->bi", full)
+            diagonal -= SINGLE * (len(few) + 8) * diagonal.sum(axis=1, keepdims=True)
         return full
