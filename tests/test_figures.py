@@ -219,6 +219,16 @@ def test_several_classes_and_a_lambda_of_zero() -> None:
     parsed(drawn)
 
 
+def test_thousands_of_columns_make_no_large_figure() -> None:
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(60, 1500))
+    drawn = path((X[:, 0] > 0).astype(int), X, l1_ratio=0.0, count=10).plot()
+    lines = [mark for mark in drawn.panels[0].marks if isinstance(mark, Line) and mark.name]
+    assert len(lines) == 200
+    assert "182 more in grey, 1300 smaller not drawn" in drawn.panels[0].title
+    assert len(drawn.svg()) < 300_000
+
+
 # --- files ----------------------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from berkson.select.start import units
 F64 = npt.NDArray[np.float64]
 
 NAMED = 18  # lines of a panel that have a colour and a name at the right; others are grey, with names under the pointer
+DRAWN = 200  # lines of a panel: what is smaller than these could not be told apart
 TOPS = 12  # numbers of columns along the top
 SAID = {
     "log_loss": "log loss of held-out rows",
@@ -99,13 +100,15 @@ def _coefficients(
     """Of one equation: coef (L, p)."""
     place, p = _places(found.lambdas), coef.shape[1]
     reach = np.abs(coef).max(axis=0)
-    drawn = [j for j in np.argsort(reach, kind="stable").tolist() if reach[j] > 0.0]
+    entering = [j for j in np.argsort(reach, kind="stable").tolist() if reach[j] > 0.0]
+    drawn = entering[-DRAWN:]
     named = [j for j in drawn if j in inks]
     marks: list[Mark] = [Line(place[[0, -1]], np.zeros(2), "quiet")]
     marks += [Line(place, coef[:, j], inks.get(j, "quiet"), names[j]) for j in drawn]
     marks += rules
     left = [f"{len(drawn) - len(named)} more in grey"] * (len(named) < len(drawn))
-    zero = p - len(drawn)
+    left += [f"{len(entering) - len(drawn)} smaller not drawn"] * (len(drawn) < len(entering))
+    zero = p - len(entering)
     left += [f"{zero} never enter{'s' if zero == 1 else ''}"] * (zero > 0)
     return Panel(
         _lambda_axis(place, found.lambdas),
