@@ -85,7 +85,7 @@ def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits
         np.empty((*shape, outputs, p)),
         np.empty((*shape, outputs)),
         np.zeros(shape, np.int32),
-        np.zeros(shape),
+        np.full(shape, np.inf),
         np.zeros(shape, bool),
         absent,
         _row_space(problem) if (grid.ratios == 0.0).any() else None,
@@ -93,11 +93,13 @@ def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits
     plain = [k for k, (train, _) in enumerate(splits) if not len(absent[k]) and len(np.unique(train)) == len(train)]
     finite = np.flatnonzero(np.isfinite(grid.Cs))
     together = plain if len(finite) and _in_lockstep(problem) else []
+    if fits.space is not None:
+        _in_row_space(problem, splits, grid, fits, fits.space)
     for j in range(len(grid.ratios)):
         if together:
             _together(problem, _folds([splits[k] for k in together], n), grid, j, (together, finite), fits)
         for k, (train, _) in enumerate(splits):
-            left = np.flatnonzero(~np.isfinite(grid.Cs)) if k in together else np.arange(len(grid.Cs))
+            left = np.flatnonzero(~np.isfinite(grid.Cs) if k in together else ~(fits.gap[k, j] <= grid.tol))
             if len(left):
                 _alone(problem, train, grid, (k, j, left), fits)
     return fits
@@ -185,41 +187,53 @@ def _alone(
     inner = _without(problem, train, absent, k)
     if inner is None:  # one class only
         fits.coef[k, j, left] = 0.0
-        fits.intercept[k, j, left] = _limit(problem.n_classes, absent)
+        fits.intercept[k, j, left], fits.gap[k, j, left] = _limit(problem.n_classes, absent), 0.0
         return
-    present = np.setdiff1d(np.arange(problem.n_classes), absent)
-    # K rows of coefficients for two classes share the ridge: |w/2|^2 + |-w/2|^2 is half of |w|^2
-    share = 0.5 if len(absent) and len(present) == 2 else 1.0
-
-    def at(i: int, table: Problem, start: tuple[F64, F64] | None, tol: float) -> Fit:
-        one = grid.problem(table, j, i)
-        one = replace(one, strength=share * one.strength)
-        return fit(one, tol=tol, max_iterations=grid.max_iterations, start=start, space=fits.space)
-
-    def write(i: int, coef: F64, intercept: F64, gap: float) -> None:
-        fits.coef[k, j, i], fits.intercept[k, j, i] = _all_classes(coef, intercept, present, problem.n_classes)
-        fits.gap[k, j, i] = gap
-
-    order = [int(i) for i in left[np.argsort(grid.Cs[left], kind="stable")]]
-    within = [i for i in order if fits.space is not None and grid.ratios[j] == 0.0 and np.isfinite(grid.Cs[i])]
-    if fits.space is not None and within:
-        done: list[Fit] = []
-        table = replace(inner, X=fits.space.rows, names=())
-        for i in within:
-            done.append(at(i, table, (done[-1].coef, done[-1].intercept) if done else None, WITHIN * grid.tol))
-            fits.iterations[k, j, i] = done[-1].info.iterations
-        found = on_columns(fits.space, done)
-        for i, *one in zip(within, found.coef, found.intercept, found.gap.tolist(), strict=True):
-            write(i, *one)
     start: tuple[F64, F64] | None = None
-    for i in order:
-        if i in within and fits.gap[k, j, i] <= grid.tol:
-            continue
-        fitted = at(i, inner, start, grid.tol)
+    for i in left[np.argsort(grid.Cs[left], kind="stable")]:
+        one = _penalised(problem, inner, grid, j, int(i))
+        fitted = fit(one, tol=grid.tol, max_iterations=grid.max_iterations, start=start, space=fits.space)
         start = fitted.coef, fitted.intercept
-        write(i, *start, fitted.certificate.relative_gap)
+        _write(problem, (k, j, int(i)), start, fitted.certificate.relative_gap, fits)
         fits.iterations[k, j, i] = fitted.info.iterations
         fits.separated[k, j, i] = fitted.certificate.separation is not None
+
+
+def _in_row_space(problem: Problem, splits: Sequence[Split], grid: Grid, fits: FoldFits, space: RowSpace) -> None:
+    """Write the ridge fits of all folds, begun from the strongest penalty on and proved on the columns together."""
+    finite = np.flatnonzero(np.isfinite(grid.Cs))
+    order = finite[np.argsort(grid.Cs[finite], kind="stable")].tolist()
+    groups: dict[int, list[tuple[tuple[int, int, int], Fit]]] = {}  # by the classes that a fold knows
+    for j in np.flatnonzero(grid.ratios == 0.0).tolist():
+        for k, (train, _) in enumerate(splits):
+            inner = _without(problem, train, fits.absent[k], k)
+            if inner is None:
+                continue
+            table, start = replace(inner, X=space.rows, names=()), None
+            for i in order:
+                one = _penalised(problem, table, grid, j, i)
+                fitted = fit(one, tol=WITHIN * grid.tol, max_iterations=grid.max_iterations, start=start)
+                start = fitted.coef, fitted.intercept
+                fits.iterations[k, j, i] = fitted.info.iterations
+                groups.setdefault(inner.n_classes, []).append(((k, j, i), fitted))
+    for group in groups.values():
+        found = on_columns(space, [fitted for _, fitted in group])
+        for (place, _), coef, intercept, gap in zip(group, found.coef, found.intercept, found.gap, strict=True):
+            _write(problem, place, (coef, intercept), float(gap), fits)
+
+
+def _penalised(problem: Problem, inner: Problem, grid: Grid, j: int, i: int) -> Problem:
+    """A fold's problem at a place of the grid, where the whole has as many classes or more: K rows of coefficients for
+    two classes share the ridge, as |w/2|^2 + |-w/2|^2 is half of |w|^2."""
+    one = grid.problem(inner, j, i)
+    return replace(one, strength=0.5 * one.strength) if problem.n_classes > inner.n_classes == 2 else one
+
+
+def _write(problem: Problem, place: tuple[int, int, int], found: tuple[F64, F64], gap: float, fits: FoldFits) -> None:
+    """One fit, among all classes of the problem."""
+    present = np.setdiff1d(np.arange(problem.n_classes), fits.absent[place[0]])
+    fits.coef[place], fits.intercept[place] = _all_classes(*found, present, problem.n_classes)
+    fits.gap[place] = gap
 
 
 def _without(problem: Problem, train: Array, absent: Array, k: int) -> Problem | None:
