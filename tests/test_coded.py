@@ -59,6 +59,10 @@ def test_indicators_are_those_of_the_codes() -> None:
     assert X.shape == (3, 5)
     np.testing.assert_array_equal(dense(X), [[1.5, 1, 0, 0, 1], [2.5, 0, 1, 0, 1], [3.5, 0, 0, 1, 0]])
     np.testing.assert_array_equal(dense(X.columns(np.array([4, 0, 2]))), dense(X)[:, [4, 0, 2]])
+    last = X.columns(np.array([4, 3]))
+    np.testing.assert_array_equal(dense(last), dense(X)[:, [4, 3]])
+    assert last.blocks.numbers.shape[1] == 0  # what has no column is not read
+    assert len(last.blocks.codes) == 1
 
 
 @pytest.mark.parametrize("picked", [False, True])
@@ -173,7 +177,8 @@ def test_fits_are_those_of_indicators(K: int, strength: float, intercept: bool) 
     X = mixed() if strength else mixed(levels=(4, 5, 9), reference=True)
     y, rng = labels(400, K), np.random.default_rng(3)
     weight, offset = rng.random(400) * (rng.random(400) < 0.9), rng.normal(size=400 if K == 2 else (400, K))
-    for options in ({}, {"weight": weight}, {"offset": offset}, {"weight": weight, "offset": offset}):
+    given: list[dict[str, Any]] = [{}, {"weight": weight}, {"offset": offset}, {"weight": weight, "offset": offset}]
+    for options in given:
         problem = Problem(X, y, K, strength=strength, intercept=intercept, **options)
         check_fits(fit(problem), fit(replace(problem, X=dense(X))))
 

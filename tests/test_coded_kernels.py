@@ -14,7 +14,7 @@ from berkson.kernels.coded_reference import Blocks, Tables
 try:
     from berkson.kernels import coded_compiled
 except ImportError:
-    coded_compiled = None
+    coded_compiled = None  # type: ignore[assignment]
 
 needs_native = pytest.mark.skipif(coded_compiled is None, reason="the compiled kernels were not built")
 BACKENDS = [pytest.param(coded_reference, id="reference")]
@@ -134,8 +134,7 @@ def test_answers_are_those_of_indicators(kernel: Any, full: bool) -> None:
     )
     y, codes = rng.integers(0, 2, 120).astype(np.uint8), rng.integers(0, 3, 120).astype(np.uint8)
     one, along, metric = coef[:, 0].copy(), direction[:, 0].copy(), root @ root.T
-    at: tuple[Any, ...] = (X, None, center)
-    to: tuple[Any, ...] = (dense, None, none)
+    at, to = (X, None, center), (dense, None, none)
 
     def same(name: str, got: Any, wanted: Any) -> None:
         check_same(name, got, wanted)

@@ -45,6 +45,8 @@ class Mixed:
 
         Raises ValueError where the numbers of rows differ.
         """
+        if numbers.ndim != 2:
+            raise ValueError(f"numbers have {numbers.ndim} dimension(s): give rows and columns")
         for factor in factors:
             if len(factor.codes) != len(numbers):
                 raise ValueError(f"a factor has {len(factor.codes)} rows, but there are {len(numbers)} of numbers")
@@ -124,11 +126,16 @@ class Mixed:
 
     def columns(self, index: Array) -> Mixed:
         """Some of the columns, in the order of `index`; only numbers are copied, where some are left out."""
-        slots, p0 = self.place[index], self.blocks.numbers.shape[1]
-        used = np.unique(slots[slots < p0])
-        numbers = self.blocks.numbers if len(used) == p0 else self.blocks.numbers[:, used]
-        moved = np.where(slots < p0, np.searchsorted(used, slots), slots - (p0 - len(used)))
-        return Mixed(self.blocks._replace(numbers=numbers), moved)
+        old, slots = self.blocks, self.place[index]
+        used = np.unique(slots[slots < old.numbers.shape[1]])
+        levels = [(slots >= first) & (slots < first + size) for first, size in zip(old.firsts, old.levels, strict=True)]
+        stay = [f for f, inside in enumerate(levels) if inside.any()]
+        numbers = old.numbers if len(used) == old.numbers.shape[1] else old.numbers[:, used]
+        blocks = Blocks(numbers, tuple(old.codes[f] for f in stay), tuple(old.levels[f] for f in stay))
+        place = np.searchsorted(used, slots)
+        for f, first in zip(stay, blocks.firsts, strict=True):
+            place[levels[f]] = slots[levels[f]] - old.firsts[f] + first
+        return Mixed(blocks, place)
 
     def few_rows(self, rows: slice | Array) -> F64:
         """A few rows of X with all their cells."""
