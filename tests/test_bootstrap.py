@@ -90,6 +90,8 @@ def test_replicates_are_fits_of_their_weights(classes: int, monkeypatch: pytest.
     again = bootstrap(estimates, 9, seed=3)
     assert (np.abs(again.replicates - found.replicates[:9]) < PROVED * scale).all()
     assert (bootstrap(estimates, 9, seed=4).replicates != again.replicates).all()
+    whole_number: Any = np.int64(3)
+    np.testing.assert_array_equal(bootstrap(estimates, 9, seed=whole_number).replicates, again.replicates)
 
 
 def many(kind: str) -> tuple[Problem, Any]:

@@ -1,7 +1,8 @@
 """Fits of many weightings of the same rows: all start from the fit of the whole, and share readings of X.
 
 A replicate's optimum is near the whole's, whose inverse information therefore preconditions it: a few gradients, and a
-proof from a sample of its rows.  Where that proves nothing, the engine's own fit says why.
+proof from a sample of its rows.  Samples of rows, of a dense table and two classes, are drawn inside the passes
+(`neighbours.py`); any others are weights.  Where that proves nothing, the engine's own fit says why.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _drawn_in_passes(estimates: Estimates, samples: Resampling, numbers: Sequenc
     """Of rows drawn evenly: see `neighbours.py`.  What is not proved there is fitted as any weighting."""
     own = estimates.problem.weight
     factor = np.asarray(np.linalg.cholesky(estimates.inverse).T, np.float64)
-    rows = Resampled(estimates.rows, estimates.theta, factor, samples.drawn, samples.seed)
+    rows = Resampled(estimates.rows, estimates.theta, factor, samples.drawn, int(samples.seed))
     target = (PROVED if rows.few else PROVED_OF_MANY) * (1.0 if own is None else float(own.sum()) / rows.size)
     for start in range(0, len(numbers), rows.at_once):
         batch = numbers[start : start + rows.at_once]

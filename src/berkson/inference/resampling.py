@@ -112,6 +112,7 @@ class Resampling:
 
     def _drawn(self, number: int, n: int) -> F64:
         """How often each of n comes in n draws (n,)."""
-        totals = kernels.replicates.totals(n, self.seed, [number])
-        counts: F64 = kernels.replicates.draw(n, self.seed, [number], totals)[0]
+        seed = int(self.seed)
+        totals = kernels.replicates.totals(n, seed, [number])
+        counts: F64 = kernels.replicates.draw(n, seed, [number], totals)[0]
         return counts
