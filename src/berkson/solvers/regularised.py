@@ -21,6 +21,7 @@ F64 = npt.NDArray[np.float64]
 
 SMALL = 2e7  # multiplications of a Hessian that are not worth saving
 ROWS_PER_UNKNOWN = 50  # of a sample that proves, where the rows are four times as many
+FEW_PER_UNKNOWN = 4  # the same of many classes, whose Hessians cost that many more gradients
 TIGHTER, TRIES = 0.1, 4  # of the aim, where the proof falls short of the target
 LOOSE = 0.2  # of the squared error that a sample's optimum has anyway, per unknown: how far it is computed
 
@@ -48,7 +49,8 @@ class Course:
     @property
     def by_sample(self) -> bool:
         """Whether a sample of the rows is enough to prove a fit."""
-        return not self.exact and self.n_rows >= 4 * ROWS_PER_UNKNOWN * self.place.size
+        enough = ROWS_PER_UNKNOWN if self.place.contrasts == 1 else FEW_PER_UNKNOWN
+        return not self.exact and self.n_rows >= 4 * enough * self.place.size
 
 
 def cheap(n: int, size: int) -> bool:
