@@ -61,7 +61,7 @@ def replicates(estimates: Estimates, samples: Resampling, numbers: Sequence[int]
             "samples are fitted by maximum likelihood, which these estimates are not a maximum of; use intervals by "
             "profile likelihood"
         )
-    if samples.even and supports(estimates.rows) and estimates.rows.coordinates.size <= UNKNOWNS:
+    if samples.even and supports(estimates.rows) and estimates.rows.design.shape[1] < UNKNOWNS:
         yield from _drawn_in_passes(estimates, samples, numbers)
     else:
         yield from _weighted(estimates, samples, numbers)
