@@ -57,10 +57,11 @@ class Bootstrap:
 def bootstrap(estimates: Estimates, count: int = 999, *, seed: int = 0, cluster: Array | None = None) -> Bootstrap:
     """Refit `count` samples of observations, or of clusters (integer codes (n,)), drawn with replacement.
 
-    Sample b is the same for the same seed, however many are drawn.  Its estimates are proved to lie within 1e-4 standard errors
-    of their optimum; of more than 8,192 rows of a dense table and two classes within 0.03, usually a tenth of
-    it: chance leaves the spread of 1,000 samples uncertain by 0.02 of itself.  StatisticsError where fewer than half
-    of the replicates have estimates, whose spread would be that of a choice among samples, or the fit has none.
+    Sample b is the same for the same seed, however many are drawn.  Its estimates are proved to lie within 1e-4
+    standard errors of their optimum; of more than 8,192 rows of a dense table and two classes within 0.03, usually a
+    tenth of it: chance leaves the spread of 1,000 samples uncertain by 0.02 of itself.  StatisticsError where fewer
+    than half of the replicates have estimates, whose spread would be that of a choice among samples, or the fit has
+    none.
     """
     if not isinstance(count, (int, np.integer)) or count < 2:
         raise StatisticsError(f"{count} bootstrap replicates tell nothing of a spread; 999 are usual")
