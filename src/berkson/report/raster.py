@@ -10,7 +10,7 @@ import numpy as np
 
 from berkson.report.layout import clean
 from berkson.report.panels import PALETTE, Cells, Ink, Line, Mark, Panel, Points, Rule, Spans, Text
-from berkson.report.svg import ABOVE, BELOW, GRID, INK, LETTER, LINE, LONGEST, QUIET, TITLE, WIDTH, apart
+from berkson.report.svg import ABOVE, BELOW, GRID, INK, LETTER, LINE, LONGEST, PAPER, QUIET, TITLE, WIDTH, apart
 
 DPI = 96  # pixels of an inch on the screen; the file has twice as many
 POINT = 72.0 / DPI  # of a font, in pixels
@@ -63,7 +63,7 @@ def _mark(mark: Mark, on: Any) -> None:
         width = 0.9 if mark.ink == "quiet" else 1.5
         on.plot(mark.x, mark.y, color=_colour(mark.ink), linewidth=width, linestyle="--" if mark.dashed else "-")
     elif isinstance(mark, Points):
-        on.scatter(mark.x, mark.y, s=16, color=_colour(mark.ink), zorder=3)
+        on.scatter(mark.x, mark.y, s=18, color=_colour(mark.ink), edgecolors=PAPER, linewidths=0.6, zorder=3)
     elif isinstance(mark, Spans):
         middle, half = 0.5 * (mark.low + mark.high), 0.5 * (mark.high - mark.low)
         on.errorbar(mark.x, middle, half, fmt="none", ecolor=_colour(mark.ink), elinewidth=0.9, capsize=2)

@@ -23,13 +23,14 @@ INK, QUIET, PAPER, GRID = "#1f2328", "#6a737d", "#ffffff", "#e3e6ea"
 # Presentation attributes say the light colours, which every reader of SVG knows; browsers in the dark override them.
 _STYLE = """\
 .berkson-series:hover .berkson-line{stroke-width:3.6}
-.berkson-point:hover{stroke-width:5}
+.berkson-point:hover{r:5px}
 @media (prefers-color-scheme:dark){
 .berkson-paper{fill:#14171c}
 .berkson-ink{fill:#e4e7eb}
 .berkson-quiet{fill:#9aa4b0}
 .berkson-grid{stroke:#2c323a}
 .berkson-edge{stroke:#9aa4b0}
+.berkson-point{stroke:#14171c}
 .berkson-plain{stroke:#e4e7eb}
 }"""
 
@@ -157,8 +158,8 @@ class _Drawn:
     def points(self, mark: Points) -> str:
         names = mark.names or ("",) * len(mark.x)
         return "".join(
-            f'<circle class="berkson-point" cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="2.9" '
-            f'{_fill(mark.ink)} {_stroke(mark.ink, styled=False)} stroke-width="0">{_title(name)}</circle>'
+            f'<circle class="berkson-point" cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="3.2" '
+            f'{_fill(mark.ink)} stroke="{PAPER}" stroke-width=".8">{_title(name)}</circle>'
             for x, y, name in zip(mark.x.tolist(), mark.y.tolist(), names, strict=True)
             if x == x and y == y
         )
@@ -175,15 +176,21 @@ class _Drawn:
         return _text(self.x(mark.x), self.y(mark.y) + 4, mark.text, mark.anchor, mark.ink)
 
     def cells(self, mark: Cells) -> str:
-        x, y = [self.x(v) for v in mark.x.tolist()], [self.y(v) for v in mark.y.tolist()]
-        inks, strengths = mark.ink.tolist(), mark.opacity.tolist()
-        return "".join(
-            f'<rect x="{x[i]:.1f}" y="{min(y[j], y[j + 1]):.1f}" width="{abs(x[i + 1] - x[i]) + 0.3:.1f}" '
-            f'height="{abs(y[j + 1] - y[j]) + 0.3:.1f}" fill="{_colour(inks[i][j])}" '
-            f'fill-opacity="{strengths[i][j]:.2f}"/>'
-            for i in range(len(x) - 1)
-            for j in range(len(y) - 1)
-        )
+        """Equal neighbours in a column are one rectangle; edges lie between whole pixels, so that no seams show."""
+        x, y = ([round(at(v)) for v in edges.tolist()] for at, edges in ((self.x, mark.x), (self.y, mark.y)))
+        parts = ['<g shape-rendering="crispEdges">']
+        for i, column in enumerate(zip(mark.ink.tolist(), mark.opacity.tolist(), strict=True)):
+            filled = [(_colour(ink), f"{opacity:.2f}") for ink, opacity in zip(*column, strict=True)]
+            first = 0
+            for j in range(1, len(filled) + 1):
+                if j == len(filled) or filled[j] != filled[first]:
+                    (colour, opacity), low, high = filled[first], *sorted((y[first], y[j]))
+                    parts.append(
+                        f'<rect x="{x[i]}" y="{low}" width="{x[i + 1] - x[i]}" height="{high - low}" '
+                        f'fill="{colour}" fill-opacity="{opacity}"/>'
+                    )
+                    first = j
+        return "".join(parts) + "</g>"
 
 
 def apart(wanted: Sequence[float], least: float, height: float) -> list[float]:
