@@ -5,7 +5,7 @@ import sysconfig
 
 from setuptools import Extension, setup
 
-SOURCES = ("module", "run", "sparse", "coded", "replicates", "baseline", "avx2", "avx512")
+SOURCES = ("module", "run", "sparse", "coded", "replicates", "quadratic", "baseline", "avx2", "avx512")
 HEADERS = (
     "arguments",
     "pass",
@@ -23,6 +23,8 @@ HEADERS = (
     "draws",
     "replicates",
     "replicates_pass",
+    "quadratic",
+    "quadratic_problem",
 )
 DIRECTORY = "src/berkson/kernels/native"
 

@@ -4,18 +4,22 @@ scikit-learn's saga, an independent algorithm."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from berkson.certificate import prove
 from berkson.fit import fit
+from berkson.kernels import backend, quadratic, quadratic_reference
 from berkson.penalty import ElasticNet
 from berkson.problem import Problem
 from berkson.rows.memory import InMemory
 from berkson.solvers.proximal import Model, loss_model, proximal_newton
-from berkson.solvers.quadratic import quadratic_minimum
 from berkson.solvers.run import run
+
+# The door and, where that is compiled, its reference.
+QUADRATICS = tuple(dict.fromkeys((quadratic.quadratic_minimum, quadratic_reference.quadratic_minimum)))
 
 
 def violation(hessian: np.ndarray, linear: np.ndarray, threshold: np.ndarray, x: np.ndarray) -> float:
@@ -25,8 +29,9 @@ def violation(hessian: np.ndarray, linear: np.ndarray, threshold: np.ndarray, x:
     return float(off.max() / np.abs(linear).max())
 
 
+@pytest.mark.parametrize("quadratic_minimum", QUADRATICS)
 @pytest.mark.parametrize("kind", ["plain", "correlated", "rank deficient", "equal columns", "a free coordinate"])
-def test_quadratics_are_minimised_from_any_start(kind: str) -> None:
+def test_quadratics_are_minimised_from_any_start(kind: str, quadratic_minimum: Callable[..., np.ndarray]) -> None:
     rng = np.random.default_rng(5)
     for _ in range(100):
         d = int(rng.integers(2, 30))
@@ -43,6 +48,33 @@ def test_quadratics_are_minimised_from_any_start(kind: str) -> None:
         start = np.where(rng.random(d) < 0.3, rng.normal(size=d), 0.0)
         x = quadratic_minimum(A.T @ A, linear, threshold, start)
         assert violation(A.T @ A, linear, threshold, x) < 1e-9  # of condition numbers to 1e6, in double precision
+
+
+@pytest.mark.skipif(backend()["name"] != "native", reason="the compiled kernels are not built")
+def test_the_compiled_search_solves_what_is_regular_and_says_what_is_not() -> None:
+    from berkson.kernels import _native
+
+    rng = np.random.default_rng(2)
+    for d in (1, 2, 7, 8, 9, 31, 63, 64, 65, 130):
+        A = rng.normal(size=(2 * d + 3, d))
+        hessian, linear = A.T @ A, A.T @ rng.normal(size=2 * d + 3)
+        for part in (0.0, 0.3, 1.1):
+            threshold = np.full(d, part * np.abs(linear).max())
+            x, start = np.empty(d), np.where(rng.random(d) < 0.5, rng.normal(size=d), 0.0)
+            x[:] = start
+            assert _native.quadratic_minimum(hessian, linear, threshold, x)
+            expected = quadratic_reference.quadratic_minimum(hessian, linear, threshold, start)
+            np.testing.assert_allclose(x, expected, atol=1e-9 * (1.0 + np.abs(expected).max()))  # condition up to 1e4
+            np.testing.assert_array_equal(x == 0.0, expected == 0.0)
+        x = np.ones(d + 1)
+        flat = np.zeros((d + 1, d + 1))
+        flat[:d, :d] = hessian
+        assert not _native.quadratic_minimum(flat, np.append(linear, 0.0), np.zeros(d + 1), x)
+        assert not _native.quadratic_minimum(hessian, np.full(d, np.nan), threshold, np.zeros(d))
+    with pytest.raises(ValueError, match="hessian"):
+        _native.quadratic_minimum(np.eye(2), np.zeros(3), np.zeros(3), np.zeros(3))
+    with pytest.raises(TypeError, match="linear must be float64"):
+        _native.quadratic_minimum(np.eye(2), np.zeros(2, np.float32), np.zeros(2), np.zeros(2))
 
 
 def table(n: int = 500, p: int = 12) -> Problem:
@@ -114,7 +146,8 @@ def test_saga_finds_nothing_better() -> None:
     assert (coef == 0).sum() == (peer.coef_ == 0).sum() > 0
 
 
-def test_quadratics_that_are_flat_have_their_minimum_found() -> None:
+@pytest.mark.parametrize("quadratic_minimum", QUADRATICS)
+def test_quadratics_that_are_flat_have_their_minimum_found(quadratic_minimum: Callable[..., np.ndarray]) -> None:
     rng = np.random.default_rng(0)
     for _ in range(100):
         n, p = rng.integers(3, 30), rng.integers(7, 25)

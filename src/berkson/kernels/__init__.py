@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from berkson.kernels import coded_reference as coded
+    from berkson.kernels import quadratic_reference as quadratic
     from berkson.kernels import replicates_reference as replicates
     from berkson.kernels import sparse_reference as sparse
     from berkson.kernels.descent import descend
@@ -37,6 +38,7 @@ __all__ = [
     "moments",
     "multinomial",
     "multinomial_curvature",
+    "quadratic",
     "quadratic_form",
     "replicates",
     "sparse",
@@ -56,7 +58,7 @@ _NAMES = (
     "descend",
 )
 
-_KINDS = ("sparse", "coded", "replicates")
+_KINDS = ("sparse", "coded", "replicates", "quadratic")
 
 _threads: int | None = None
 
@@ -71,7 +73,7 @@ class Backend(TypedDict):
 
 def __getattr__(name: str) -> Any:
     """A kernel, or a module of those for other kinds of tables, `sparse` or `coded`, or for samples with replacement,
-    `replicates`, at its first use; from then on all are plain attributes of this module."""
+    `replicates`, or of `quadratic` problems, at its first use; from then on all are plain attributes of this module."""
     if name not in _NAMES and name not in _KINDS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, missing = _load()

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from berkson import kernels
 from berkson.bound_penalty import Bounded
 from berkson.certificate import Bound
 from berkson.group_penalty import SparseGroup
@@ -22,7 +23,6 @@ from berkson.rows.questions import Evaluate, Evaluation, Sample
 from berkson.solvers.blocks import block_minimum
 from berkson.solvers.bounded import bounded_minimum
 from berkson.solvers.newton import ARMIJO, ROUNDING
-from berkson.solvers.quadratic import quadratic_minimum
 from berkson.solvers.run import Solver
 
 F64 = npt.NDArray[np.float64]
@@ -161,7 +161,7 @@ def minimum_of_model(model: Model, penalty: ElasticNet) -> F64:
             return block_minimum(scaled, linear / unit, threshold / unit, radius, group, model.theta * unit) / unit
         case Bounded(threshold=threshold, lower=lower, upper=upper):
             return penalty.placed(bounded_minimum(hessian, linear, threshold, lower, upper, model.theta))
-    return penalty.placed(quadratic_minimum(hessian, linear, penalty.threshold, model.theta))
+    return penalty.placed(kernels.quadratic.quadratic_minimum(hessian, linear, penalty.threshold, model.theta))
 
 
 def _step(model: Model, penalty: ElasticNet, order: int, sample: Sample | None) -> Solver[Model | None]:

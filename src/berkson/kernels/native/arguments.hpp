@@ -68,6 +68,8 @@ public:
         if (type() != Type::f64) raise(PyExc_TypeError, "%s must be float64", name_);
     }
 
+    const double* numbers() const { return writable(); }
+
     double* writable() const {
         expect_f64();
         if (!PyBuffer_IsContiguous(&buffer_, 'C')) raise(PyExc_ValueError, "%s must be row-major", name_);

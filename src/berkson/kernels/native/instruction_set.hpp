@@ -22,6 +22,7 @@
 #endif
 
 #include "coded_pass.hpp"
+#include "quadratic_problem.hpp"
 #include "replicates_pass.hpp"
 #include "sparse_pass.hpp"
 
@@ -43,6 +44,8 @@ namespace {
 #include "coded.hpp"
 
 #include "replicates.hpp"
+
+#include "quadratic.hpp"
 }  // namespace
 
 const Kernels NAME = {moments,            linear_predictor,      logistic, multinomial,
@@ -56,5 +59,6 @@ const Kernels JOINED(sparse_, NAME) = {sparse::moments,     sparse::linear_predi
 const Kernels JOINED(coded_, NAME) = {nullptr,                   coded::linear_predictor,      coded::logistic, coded::multinomial,
                                       coded::logistic_curvature, coded::multinomial_curvature, coded::tables,   coded::quadratic_form};
 const ReplicateKernels JOINED(replicates_, NAME) = {replicates::at_point, replicates::changes};
+const Minimiser JOINED(quadratic_, NAME) = quadratic::minimum;
 }  // namespace berkson
 END_TARGET

@@ -11,11 +11,12 @@ objective, so no set of signs comes back and the search ends.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from berkson import kernels
+from berkson.kernels import descent
 
 F64 = npt.NDArray[np.float64]
 
@@ -29,7 +30,9 @@ STILL = 1e-9  # of the largest coordinate of a flat direction: none of it
 LARGE = 1e9  # a solution so many times larger than curvature and gradient suggest is of a singular system
 
 
-def quadratic_minimum(hessian: F64, linear: F64, threshold: F64, start: F64) -> F64:
+def quadratic_minimum(
+    hessian: F64, linear: F64, threshold: F64, start: F64, descend: Callable[..., None] = descent.descend
+) -> F64:
     """The minimiser (d,); `threshold` >= 0 (0: the coordinate is free, inf: it is zero), `start` close if possible.
 
     hessian (d, d) positive semi-definite.  Where it is flat, so that there are many minimisers, one of them.
@@ -38,7 +41,7 @@ def quadratic_minimum(hessian: F64, linear: F64, threshold: F64, start: F64) -> 
     active, sign = (x != 0.0) | free, np.sign(x)
     rounding = SOLVED * (float(np.abs(linear).max()) + float(threshold[np.isfinite(threshold)].max(initial=0.0)))
     if len(x) >= MANY:  # the signs of many coordinates are found sooner one by one
-        kernels.descend(hessian, hessian @ x + linear, threshold, x, EPOCHS, NEAR * float(np.abs(linear).max()))
+        descend(hessian, hessian @ x + linear, threshold, x, EPOCHS, NEAR * float(np.abs(linear).max()))
         active, sign = (x != 0.0) | free, np.sign(x)
     for _ in range(SYSTEMS * (len(x) + 2)):
         length = _solve_active(hessian, linear, threshold, x, active, sign)

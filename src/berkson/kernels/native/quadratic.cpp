@@ -1,0 +1,33 @@
+// The door to Python for quadratics plus absolute values.
+
+#include "quadratic_problem.hpp"
+
+#include "method.hpp"
+
+namespace berkson {
+
+Minimiser minimise_quadratic = quadratic_baseline;
+
+namespace {
+
+// hessian (d, d), linear (d,), threshold (d,), x (d,): whether x, which is moved, is the minimum
+PyObject* py_quadratic_minimum(PyObject* const* a) {
+    Array hessian(a[0], "hessian"), linear(a[1], "linear"), threshold(a[2], "threshold"), x(a[3], "x", true);
+    linear.expect(1, -1);
+    Quadratic q;
+    q.d = linear.size(0);
+    hessian.expect(2, q.d, q.d), threshold.expect(1, q.d), x.expect(1, q.d);
+    q.hessian = hessian.numbers(), q.linear = linear.numbers(), q.threshold = threshold.numbers(), q.x = x.writable();
+    std::vector<double> scratch(size_t(Quadratic::doubles(q.d)));
+    bool found = false;
+    Py_BEGIN_ALLOW_THREADS;
+    found = minimise_quadratic(q, scratch.data());
+    Py_END_ALLOW_THREADS;
+    return PyBool_FromLong(found);
+}
+
+}  // namespace
+
+PyMethodDef quadratic_methods[] = {method<py_quadratic_minimum, 4>("quadratic_minimum"), {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace berkson
