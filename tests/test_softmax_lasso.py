@@ -11,7 +11,7 @@ import pytest
 from path_data import R, four, housing, iris
 
 from berkson.fit import certify, fit
-from berkson.problem import Problem
+from berkson.problem import InputError, Problem
 from berkson.select.cross_validation import cross_validate
 from berkson.select.path import path
 
@@ -199,3 +199,9 @@ def test_folds_are_paths_of_their_rows() -> None:
     coef, intercept = found.coef(2)
     np.testing.assert_allclose(coef, expected.coef, atol=1e-5)  # what a gap of 1e-12 leaves
     np.testing.assert_allclose(intercept, expected.intercept, atol=1e-5)
+
+
+def test_more_unknowns_than_a_hessian_holds_are_refused() -> None:
+    problem = Problem(np.ones((5, 3000)), np.arange(5, dtype=np.uint8) % 3, 3, lasso=1.0)
+    with pytest.raises(InputError, match="use a ridge, or choose fewer columns"):
+        fit(problem)

@@ -19,6 +19,7 @@ from berkson.standardise import location
 
 F64 = npt.NDArray[np.float64]
 
+EQUATIONS = 8000  # unknowns of a lasso of many classes: its Hessian and what is made of it are 512 MB each
 WIDE = 2000  # columns up to which a table with fewer rows gets its aliases named
 MOMENT_CELLS = 5_000_000  # cells from which centres and scales are taken: they only condition, they change no answer
 
@@ -41,6 +42,12 @@ def standardised(problem: Problem, *, symmetric: bool = False) -> InMemory:
     """
     design = design_of(problem.X)
     n, p = design.shape
+    symmetric = symmetric and problem.n_classes > 2
+    if symmetric and (p + 1) * problem.n_classes > EQUATIONS:
+        raise InputError(
+            f"the lasso of {problem.n_classes:,} classes takes a dense Hessian of {p + 1:,} x {problem.n_classes:,} "
+            f"unknowns, and more than {EQUATIONS:,} do not fit here: use a ridge, or choose fewer columns"
+        )
     every = max(1, n * p // MOMENT_CELLS) if isinstance(design, Dense) else 1  # rare columns are in few rows
     center, spread, constant = location(design, problem.weight, intercept=problem.intercept, every=every)
     if not np.isfinite(spread).all():
@@ -49,7 +56,7 @@ def standardised(problem: Problem, *, symmetric: bool = False) -> InMemory:
     least = 1e-300 * problem.strength  # else the ridge on the scaled column, strength / spread, would overflow
     scale[:p] = np.where((spread > least) & ~(constant & problem.intercept), np.sqrt(spread), 1.0)
     kept = None if problem.intercept else np.arange(p)
-    basis = np.eye(problem.n_classes) if symmetric and problem.n_classes > 2 else problem.loss.basis
+    basis = np.eye(problem.n_classes) if symmetric else problem.loss.basis
     coordinates = Coordinates(center, scale if kept is None else scale[kept], kept, basis)
     return InMemory(design, problem.y, problem.weight, problem.offset, problem.loss, coordinates)
 
