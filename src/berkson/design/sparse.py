@@ -85,13 +85,15 @@ class Sparse:
 
     def run_of(self, place: slice | Array) -> Sparse:
         """Any rows, as a view."""
+        if isinstance(place, slice) and place == slice(None, None, 1):
+            return self  # and what is known of it
         return Sparse(self.cells._replace(start=self.cells.start[place], stop=self.cells.stop[place]))
 
     def columns(self, index: Array) -> Sparse:
         """Some of the columns, gathered: the stored cells that lie in them."""
         place = np.full(self.cells.p, -1, dtype=np.int32)
         place[index] = np.arange(len(index), dtype=np.int32)
-        return Sparse(kernels.sparse.columns(self.cells, place, len(index)))
+        return Sparse(kernels.sparse.columns(self.cells, place, len(index), kernels.threads()))
 
     def few_rows(self, rows: slice | Array) -> F64:
         """A few rows of X with all their cells."""

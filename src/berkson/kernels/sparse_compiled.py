@@ -16,12 +16,12 @@ def _count(X: Cells, rows: Array | None) -> int:
     return X.n if rows is None else len(rows)
 
 
-def columns(X: Cells, place: Array, p: int) -> Cells:
+def columns(X: Cells, place: Array, p: int, threads: int = 1) -> Cells:
     values, numbers, start, stop, _ = X
     ends = np.empty(X.n + 1, dtype=np.int64)
-    _native.sparse_columns(values, numbers, start, stop, place, ends, None, None)
+    _native.sparse_columns(values, numbers, start, stop, place, ends, None, None, threads)
     kept = np.empty(ends[-1], dtype=values.dtype), np.empty(ends[-1], dtype=np.int32)
-    _native.sparse_columns(values, numbers, start, stop, place, ends, *kept)
+    _native.sparse_columns(values, numbers, start, stop, place, ends, *kept, threads)
     return Cells(*kept, ends[:-1], ends[1:], p)
 
 

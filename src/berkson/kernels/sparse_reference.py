@@ -126,7 +126,7 @@ def dense_rows(X: Cells, rows: Array) -> F64:
     return out
 
 
-def columns(X: Cells, place: Array, p: int) -> Cells:
+def columns(X: Cells, place: Array, p: int, threads: int = 1) -> Cells:
     """The cells of some columns, as a table of p columns: place (X.p,) int32, -1 for a column that is left out."""
     values, numbers, count = [], [], []
     for first in range(0, X.n, 1 << 12):

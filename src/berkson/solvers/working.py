@@ -36,6 +36,7 @@ PART, LEAST = 8, 2000  # of the rows on which it comes, and the fewest
 LEAST_SCORE = 0.8  # of the threshold: no set reaches for smaller gradients at once
 GROWTH, FEWEST = 1, 100  # columns that may enter at once: so many for each active one, or at least so many
 AHEAD = 2.0  # steps of a path that a set looks ahead when it is gathered
+MARGIN = 0.1  # of the threshold, which a set that is gathered reaches further: another reading costs more
 ROUNDS = 30  # readings of the table for one penalty
 
 
@@ -207,7 +208,7 @@ def _wanted(standing: Standing, penalty: ElasticNet, ahead: float) -> Indices:
     pulled = scores > 0.0
     falls = np.ones(len(scores))
     np.divide(standing.threshold, threshold, out=falls, where=pulled & np.isfinite(standing.threshold))
-    bound = np.maximum(1.0 - (1.0 + ahead) * (falls - 1.0), LEAST_SCORE)
+    bound = np.maximum(1.0 - (1.0 + ahead) * (falls - 1.0) - (MARGIN if ahead else 0.0), LEAST_SCORE)
     asks = np.flatnonzero(pulled & ~inside & (scores >= bound))
     most = max(FEWEST, GROWTH * int(np.count_nonzero(inside)))
     if len(asks) > most:

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <system_error>
+#include <thread>
 
 #include "method.hpp"
 
@@ -59,9 +61,8 @@ void with_size(Type type, F f) {
 
 template <class Number, class Value>
 void fill(const View& columns, const View& values, const View& start, const View& stop, const int32_t* place, char* out_values,
-          int32_t* out_columns) {
-    ptrdiff_t k = 0;
-    for (ptrdiff_t i = 0; i < start.rows; i++)
+          int32_t* out_columns, ptrdiff_t first, ptrdiff_t last, ptrdiff_t k) {
+    for (ptrdiff_t i = first; i < last; i++)
         for_places<Number>(columns.data, place, whole_number(start, i), whole_number(stop, i), [&](ptrdiff_t a, int32_t to) {
             if (to < 0) return;
             memcpy(out_values + k * ptrdiff_t(sizeof(Value)), values.data + a * ptrdiff_t(sizeof(Value)), sizeof(Value));
@@ -69,11 +70,28 @@ void fill(const View& columns, const View& values, const View& start, const View
         });
 }
 
-// values, columns, start, stop, place (p,) int32, ends (n + 1,) int64, None, None: fills `ends` with where rows end; with
-// the last two, values of the same type and int32 numbers of columns, both (ends[n],): fills those.
+// f(first, last) on the halves of the rows, on a thread each where one can be had.
+template <class F>
+void in_halves(ptrdiff_t rows, int threads, F f) {
+    const ptrdiff_t middle = threads > 1 && rows >= 1 << 12 ? rows / 2 : rows;
+    std::thread other;
+    if (middle < rows) {
+        try {
+            other = std::thread([&] { f(middle, rows); });
+        } catch (const std::system_error&) {
+            f(middle, rows);
+        }
+    }
+    f(0, middle);
+    if (other.joinable()) other.join();
+}
+
+// values, columns, start, stop, place (p,) int32, ends (n + 1,) int64, None, None, threads: fills `ends` with where rows end; with
+// the two, values of the same type and int32 numbers of columns, both (ends[n],): fills those.
 PyObject* gather(PyObject* const* a) {
     Array values(a[0], "values"), columns(a[1], "columns"), start(a[2], "start"), stop(a[3], "stop"), place(a[4], "place");
     Array ends(a[5], "ends", true), out_values(a[6], "values", true), out_columns(a[7], "columns", true);
+    const int threads = as_int(a[8]);
     values.expect(1, -1), columns.expect(1, values.size(0)), start.expect(1, -1), stop.expect(1, start.size(0)), place.expect(1, -1);
     ends.expect(1, start.size(0) + 1);
     const View from = whole_numbers(start, "start"), to = whole_numbers(stop, "stop"), numbers = whole_numbers(columns, "columns");
@@ -84,14 +102,17 @@ PyObject* gather(PyObject* const* a) {
     if (!out_values) {
         Py_BEGIN_ALLOW_THREADS;
         with_numbers(numbers.type, [&](auto zero) {
-            ptrdiff_t k = 0;
-            end[0] = 0;
-            for (ptrdiff_t i = 0; i < from.rows; i++) {
-                for_places<decltype(zero)>(numbers.data, places, whole_number(from, i), whole_number(to, i),
-                                           [&](ptrdiff_t, int32_t at) { k += at >= 0; });
-                end[i + 1] = k;
-            }
+            in_halves(from.rows, threads, [&](ptrdiff_t first, ptrdiff_t last) {
+                for (ptrdiff_t i = first; i < last; i++) {
+                    ptrdiff_t kept = 0;
+                    for_places<decltype(zero)>(numbers.data, places, whole_number(from, i), whole_number(to, i),
+                                               [&](ptrdiff_t, int32_t at) { kept += at >= 0; });
+                    end[i + 1] = kept;
+                }
+            });
         });
+        end[0] = 0;
+        for (ptrdiff_t i = 0; i < from.rows; i++) end[i + 1] += end[i];
         Py_END_ALLOW_THREADS;
         Py_RETURN_NONE;
     }
@@ -104,7 +125,9 @@ PyObject* gather(PyObject* const* a) {
     Py_BEGIN_ALLOW_THREADS;
     with_numbers(numbers.type, [&](auto number) {
         with_size(cells.type, [&](auto value) {
-            fill<decltype(number), decltype(value)>(numbers, cells, from, to, places, to_values, to_columns);
+            in_halves(from.rows, threads, [&](ptrdiff_t first, ptrdiff_t last) {
+                fill<decltype(number), decltype(value)>(numbers, cells, from, to, places, to_values, to_columns, first, last, ptrdiff_t(end[first]));
+            });
         });
     });
     Py_END_ALLOW_THREADS;
