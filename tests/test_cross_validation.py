@@ -11,7 +11,7 @@ from path_data import R, birthwt, infert, menarche
 
 from berkson.problem import InputError, Problem
 from berkson.select.cross_validation import CrossValidation, cross_validate
-from berkson.select.folds import folds_from, folds_of
+from berkson.select.folds import Folds, folds_from, folds_of
 from berkson.select.measures import curve
 from berkson.select.path import path
 
@@ -134,6 +134,28 @@ def test_folds_are_stratified_or_keep_groups_together_and_come_again() -> None:
     assert grouped is not None
     assert all(len(set(grouped[groups == g])) == 1 for g in range(27))
     assert np.bincount(grouped).min() >= 35
+
+
+def test_one_fold_of_codes_is_a_fold_like_others() -> None:
+    problem = birthwt()
+    codes = np.where(np.arange(189) % 5 == 0, 0, 1)
+    held = np.flatnonzero(codes == 0)
+    one = Folds((held,), codes)  # the other rows train it, and are never held out
+    found = cross_validate(problem, one, lambdas=[0.05, 0.01], tol=1e-12)
+    assert found.certified.shape == (1, 2)
+    assert found.certified.all()
+    alone = path(without(problem, held), lambdas=[0.05, 0.01], tol=1e-12)
+    np.testing.assert_allclose(found.coef(0)[0], alone.coef, atol=1e-5)
+
+
+def test_fits_whose_training_rows_are_few_have_their_own_proof() -> None:
+    problem = made(30_000, 20)
+    few = np.arange(0, 30_000, 10)  # a tenth trains: the shared rows' curvature without the rest proves nothing
+    splits = [(few, few + 1), (np.delete(np.arange(30_000), few), few)]
+    found = cross_validate(problem, folds_from(splits), lambdas=[0.05, 0.01, 0.002], tol=1e-9)
+    assert found.certified.all()
+    alone = path(replace(problem, X=problem.X[few], y=problem.y[few]), lambdas=[0.05, 0.01, 0.002], tol=1e-10)
+    np.testing.assert_allclose(found.coef(0)[0], alone.coef, atol=1e-4)  # sqrt of the gap, times spread
 
 
 def test_splits_need_not_be_a_partition() -> None:
