@@ -356,3 +356,12 @@ def test_folds_that_the_row_space_does_not_prove_are_fitted_on_the_columns(monke
     assert model.fold_gaps_.max() <= 1e-8
     on_columns = [each for each in fitted if each.problem.X.shape[1] == P + 1]
     assert on_columns
+
+
+def test_weights_and_penalties_that_are_next_to_nothing() -> None:
+    given = problem()
+    tiny = np.full(N, 1e-250)
+    found, wanted = fit(replace(given, weight=tiny, strength=1e-250)), fit(given)
+    assert found.info.solver == ROW_SPACE
+    np.testing.assert_allclose(found.coef, wanted.coef, rtol=0, atol=1e-8 * np.abs(wanted.coef).max())
+    assert fit(replace(given, weight=tiny, strength=1e-100)).certificate.certified

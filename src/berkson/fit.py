@@ -224,7 +224,7 @@ def _in_row_space(
         start = space.gamma(start[0]), start[1] + start[0] @ space.center
     within = replace(problem, X=space.rows, names=())
     # no gradient is known better than to |rounding of 1|^2 of what it sums: rows of |R|^2 = sum l
-    least = EPSILON * EPSILON * float(space.values.sum()) / (problem.strength * task.null)
+    least = EPSILON * EPSILON * float(space.values.sum()) / problem.strength / task.null
     tol = min(LEFT * task.tol, max(WITHIN, least))
     inner = fit(within, tol=tol, max_iterations=task.max_iterations, start=start)
     work.add((1.0, rows.design.nbytes))
