@@ -83,7 +83,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Warns with ConvergenceWarning where `tol` is not proved, with SeparationWarning where the data are separated (C=inf)
-    and with RankWarning where columns are combinations of others (C=inf; their coefficients are 0).
+    and with RankWarning where columns are combinations of others (C=inf: their coefficients are 0; l1_ratio=1:
+    they can move between columns without a change of fit or penalty).
 
     Examples
     --------
