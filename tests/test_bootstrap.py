@@ -202,6 +202,44 @@ def test_clusters_are_drawn_whole() -> None:
     assert (high > estimates.params).all()
 
 
+def test_bayesian_weights_are_a_flat_dirichlets() -> None:
+    estimates = simulated(500)
+    weight = np.array([Resampling(estimates, 3, None, True).weight(b) for b in range(400)])
+    np.testing.assert_allclose(weight.sum(axis=1), 500.0, rtol=1e-12)
+    assert (weight > 0.0).all()
+    shares = weight / 500.0  # Beta(1, 499): mean 1/500, variance 499 / (500^2 501)
+    assert shares.var() == pytest.approx(499.0 / (500.0**2 * 501.0), rel=0.05)  # of 200,000 draws
+    frequency = np.arange(189) % 4.0
+    counted = Estimates(fit(replace(birthwt().problem, weight=frequency)))
+    each = np.array([Resampling(counted, 3, None, True).weight(b) for b in range(2000)])
+    assert (each[:, frequency == 0] == 0.0).all()
+    np.testing.assert_allclose(each.sum(axis=1), frequency.sum(), rtol=1e-12)
+    # an observation that counts three times has three weights: Gamma(3) against Gamma(1)
+    ratio = each[:, frequency == 3].var() / each[:, frequency == 1].var()
+    assert ratio == pytest.approx(3.0, rel=0.1)
+    clusters = np.repeat(np.arange(50), 10)
+    together = Resampling(estimates, 3, clusters, True).weight(0).reshape(50, 10)
+    assert (together == together[:, :1]).all()
+    assert together[:, 0].sum() == pytest.approx(50.0)
+
+
+def test_bayesian_replicates_are_fits_under_their_weights_and_have_percentiles_alone() -> None:
+    estimates = simulated(600)
+    found = bootstrap(estimates, 300, seed=9, bayesian=True)
+    assert len(found.fitted) == 300
+    anew = Estimates(fit(replace(estimates.problem, weight=found.samples.weight(5)), tol=1e-12))
+    scale = covariance(estimates).std_error
+    assert (np.abs(found.replicates[5] - anew.params) < PROVED * scale).all()
+    robust = covariance(estimates, "HC0").std_error  # the posterior's spread, to first order
+    np.testing.assert_allclose(bootstrap_covariance(found).std_error, robust, rtol=0.15)  # 300 draws: 4 %
+    low, high = bootstrap_interval(found, 0.9, "percentile")
+    assert ((low < estimates.params) & (estimates.params < high)).all()
+    with pytest.raises(StatisticsError, match="method='percentile'"):
+        bootstrap_interval(found, 0.9)
+    few = bootstrap(estimates, 3, seed=9, bayesian=True).replicates  # other batches: sums in another order
+    np.testing.assert_allclose(few, found.replicates[:3], rtol=1e-12)
+
+
 def test_samples_without_estimates_are_counted_and_said() -> None:
     x = np.zeros(60)
     x[:4] = 1.0

@@ -54,8 +54,11 @@ class Bootstrap:
         )
 
 
-def bootstrap(estimates: Estimates, count: int = 999, *, seed: int = 0, cluster: Array | None = None) -> Bootstrap:
-    """Refit `count` samples of observations, or of clusters (integer codes (n,)), drawn with replacement.
+def bootstrap(
+    estimates: Estimates, count: int = 999, *, seed: int = 0, cluster: Array | None = None, bayesian: bool = False
+) -> Bootstrap:
+    """Refit `count` samples of observations, or of clusters (integer codes (n,)), drawn with replacement; or all of
+    them under the weights of the Bayesian bootstrap (see `Resampling`), whose replicates are draws of a posterior.
 
     Sample b is the same for the same seed, however many are drawn.  Its estimates are proved to lie within 1e-4
     standard errors of their optimum; of more than 8,192 rows of a dense table and two classes within 0.03, usually a
@@ -65,7 +68,7 @@ def bootstrap(estimates: Estimates, count: int = 999, *, seed: int = 0, cluster:
     """
     if not isinstance(count, (int, np.integer)) or count < 2:
         raise StatisticsError(f"{count} bootstrap replicates tell nothing of a spread; 999 are usual")
-    samples = Resampling(estimates, seed, cluster)
+    samples = Resampling(estimates, seed, cluster, bayesian)
     params, failures = np.full((count, len(estimates.names)), math.nan), dict[str, int]()
     for replicate in replicates(estimates, samples, range(count)):
         if replicate.theta is not None:
@@ -105,10 +108,16 @@ def bootstrap_interval(found: Bootstrap, level: float = 0.95, method: Method = "
     bca          quantiles moved by bias and acceleration (Efron, Journal of the American Statistical Association 82,
                  1987), the acceleration from the observations' infinitesimal influence
 
-    NaN where a parameter is not estimable.  StatisticsError where the replicates are too few for the level.
+    NaN where a parameter is not estimable.  StatisticsError where the replicates are too few for the level, or are
+    draws of a posterior, of which only the percentiles mean anything.
     """
     if not 0.0 < level < 1.0:
         raise StatisticsError(f"the level {level:g} of an interval is not between 0 and 1; 0.95 is usual")
+    if found.samples.bayesian and method != "percentile":
+        raise StatisticsError(
+            f"a {method} interval corrects for drawing samples, and the Bayesian bootstrap draws a posterior; use "
+            "method='percentile'"
+        )
     kept, params = found.fitted, found.estimates.params
     low, high = np.full(len(params), math.nan), np.full(len(params), math.nan)
     acceleration = _acceleration(found) if method == "bca" else np.zeros(len(params))

@@ -18,16 +18,20 @@ F64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Resampling:
-    """Draws with replacement of as many observations as there are.
+    """Draws with replacement of as many observations as there are; or, `bayesian`, a weight for every one.
 
     An observation is a row of positive weight (of grouped counts, with all its trials); under frequency weights each of
     the w that a row stands for; with `cluster`, integer codes (n,), all rows of a cluster.  Sample number b depends on
     the seed and b alone.
+
+    The weights of the Bayesian bootstrap are from the flat Dirichlet distribution, times the number of observations
+    (Rubin, Annals of Statistics 9, 1981): none is zero, so no sample lacks a class or a level.
     """
 
     estimates: Estimates
     seed: int = 0
     cluster: Array | None = None
+    bayesian: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.seed, (int, np.integer)) or not 0 <= self.seed < 2**64:
@@ -55,23 +59,21 @@ class Resampling:
         """The weight of each row (n,) in sample `number`: its own, as often as it was drawn."""
         own = self.estimates.problem.weight
         if self.codes is not None:
-            times = self._drawn(number, self._clusters)[self.codes]
+            times = self._times(number, self._clusters)[self.codes]
             return times if own is None else times * own
         if self._frequency is not None:
-            random = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], dtype=np.uint64)))
-            total = self._frequency.sum()
-            drawn = random.multinomial(int(total), self._frequency / total).astype(np.float64)
+            drawn = self._times_each(number, self._frequency)
             return drawn if self.estimates.trials is None else drawn * self.estimates.trials
         if own is None:
-            return self._drawn(number, len(self.estimates.problem.y))
+            return self._times(number, len(self.estimates.problem.y))
         weight = np.zeros(len(own))
-        weight[self._observed] = self._drawn(number, len(self._observed)) * own[self._observed]
+        weight[self._observed] = self._times(number, len(self._observed)) * own[self._observed]
         return weight
 
     @property
     def even(self) -> bool:
         """Whether rows are drawn, each as likely as any other."""
-        return self.cluster is None and self._frequency is None
+        return self.cluster is None and self._frequency is None and not self.bayesian
 
     @property
     def drawn(self) -> npt.NDArray[np.intp] | None:
@@ -110,8 +112,25 @@ class Resampling:
     def _clusters(self) -> int:
         return 0 if self.codes is None else int(self.codes.max()) + 1
 
-    def _drawn(self, number: int, n: int) -> F64:
-        """How often each of n comes in n draws (n,)."""
+    def _random(self, number: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=np.array([self.seed, number], dtype=np.uint64)))
+
+    def _times_each(self, number: int, count: F64) -> F64:
+        """What the observations of each row have in all, of `count` of them."""
+        random, total = self._random(number), count.sum()
+        if not self.bayesian:
+            drawn: F64 = random.multinomial(int(total), count / total).astype(np.float64)
+            return drawn
+        shares: F64 = random.standard_gamma(count)
+        each: F64 = shares * (total / shares.sum())
+        return each
+
+    def _times(self, number: int, n: int) -> F64:
+        """How often each of n comes in n draws (n,); or their weights."""
+        if self.bayesian:
+            shares: F64 = self._random(number).standard_exponential(n)
+            each: F64 = shares * (n / shares.sum())
+            return each
         seed = int(self.seed)
         totals = kernels.replicates.totals(n, seed, [number])
         counts: F64 = kernels.replicates.draw(n, seed, [number], totals)[0]

@@ -107,14 +107,16 @@ class Numbers:
         """Of the estimates, of the kind that was asked for."""
         return covariance_of(self, self.kind, self.clusters)
 
-    def bootstrap(self, count: int = 999, *, seed: int = 0) -> Bootstrap:
+    def bootstrap(self, count: int = 999, *, seed: int = 0, bayesian: bool = False) -> Bootstrap:
         """Refits of `count` samples of the observations, or of the clusters, drawn with replacement; the same for the
-        same seed.  Its intervals are those of method="bootstrap", its covariance that of kind "bootstrap"."""
+        same seed.  Its intervals are those of method="bootstrap", its covariance that of kind "bootstrap".  With
+        `bayesian`, all observations under weights from a flat Dirichlet distribution (Rubin 1981)."""
         from berkson.inference.bootstrap import bootstrap
 
         if len(self.clusters) > 1:
             raise StatisticsError("the bootstrap draws clusters of one kind; name one column in cluster=")
-        return bootstrap(self.estimates, count, seed=seed, cluster=self.clusters[0].codes if self.clusters else None)
+        codes = self.clusters[0].codes if self.clusters else None
+        return bootstrap(self.estimates, count, seed=seed, cluster=codes, bayesian=bayesian)
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
