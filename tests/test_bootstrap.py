@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from berkson import logit
 from berkson.fit import fit
 from berkson.inference import neighbours as neighbours_module
 from berkson.inference.bootstrap import (
@@ -377,3 +378,16 @@ def test_optimism_is_refused_where_it_is_not_defined() -> None:
         with pytest.raises(StatisticsError, match="separated"):
             function(separated)  # type: ignore[operator]
     assert math.isfinite(optimism(simulated(300), 5).optimism.c)
+
+
+def test_the_door_has_intervals_of_each_kind() -> None:
+    table = read_table(HERE / "data" / "birthwt.csv")
+    found = logit("low ~ age + lwt + smoke", table)
+    samples = found.bootstrap()
+    for name, kind in (("bootstrap", "bca"), ("percentile", "percentile"), ("basic", "basic")):
+        tidy = found.tidy(method=name)
+        low, high = bootstrap_interval(samples, 0.95, kind)
+        np.testing.assert_allclose(np.asarray(tidy["conf.low"], float), low, rtol=1e-12)
+        np.testing.assert_allclose(np.asarray(tidy["conf.high"], float), high, rtol=1e-12)
+    with pytest.raises(ValueError, match="'percentile' or 'basic'"):
+        found.tidy(method="normal")

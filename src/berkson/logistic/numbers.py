@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from berkson.inference.predictions import Policy
 
 F64 = npt.NDArray[np.float64]
-Interval = Literal["wald", "profile", "bootstrap"]
+Interval = Literal["wald", "profile", "bootstrap", "percentile", "basic"]
 Fitted = TypeVar("Fitted", bound="Numbers")
 
 
@@ -261,7 +261,8 @@ class Numbers:
     ) -> Any:
         """A row for each parameter, in broom's columns: term, estimate, std.error, statistic, p.value, conf.low,
         conf.high; of more than two classes y.level first.  `exponentiate`: odds ratios and their intervals.
-        `method`: "wald"; "profile" (likelihood, of bias-reduced estimates the penalised one); "bootstrap" (BCa).
+        `method`: "wald"; "profile" (likelihood, of bias-reduced estimates the penalised one); "bootstrap" (BCa),
+        "percentile" or "basic" (of the same samples).
 
         >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
         >>> fit.tidy()
@@ -351,16 +352,21 @@ class Numbers:
         level = self.level if level is None else level
         if method == "wald":
             return self.coefficients if level == self.level else coefficients(self.estimates, self.covariance, level)
-        if method == "bootstrap":
+        if method in ("bootstrap", "percentile", "basic"):
             from berkson.inference.bootstrap import bootstrap_interval
 
             samples = self.bootstrap()
             if samples.note:
                 warnings.warn(samples.note, UserWarning, stacklevel=3)
-            low, high = bootstrap_interval(samples, level)
-            return self.coefficients.with_interval(low, high, level, "bootstrap (BCa)")
+            kind: Any = "bca" if method == "bootstrap" else method
+            low, high = bootstrap_interval(samples, level, kind)
+            said = "BCa" if method == "bootstrap" else method
+            return self.coefficients.with_interval(low, high, level, f"bootstrap ({said})")
         if method != "profile":
-            raise ValueError(f"method={method!r} is no kind of interval; choose 'wald', 'profile' or 'bootstrap'")
+            raise ValueError(
+                f"method={method!r} is no kind of interval; choose 'wald', 'profile', 'bootstrap', 'percentile' or "
+                "'basic'"
+            )
         if not self.covariance.of_the_likelihood:
             raise StatisticsError(
                 f"a profile interval believes the likelihood, which the covariance {self.covariance.text} does not; "
