@@ -66,7 +66,12 @@ def fit_parser() -> _Parser:
         help="standard errors: HC0 to HC3, robust, bootstrap; of clusters CR0, CR1, CR1S, CR2",
     )
     add("--cluster", metavar="COLUMN", action="append", default=[], help="which rows belong together; twice: two ways")
-    add("--ci", choices=("wald", "profile", "bootstrap", "percentile", "basic"), default="wald", help="intervals (default: wald)")
+    add(
+        "--ci",
+        choices=("wald", "profile", "bootstrap", "percentile", "basic"),
+        default="wald",
+        help="intervals (default: wald)",
+    )
     add("--firth", action="store_true", help="reduce bias (Jeffreys' prior): finite estimates on separated data, too")
     add("--margins", action="store_true", help="average marginal effects, too")
     add("--level", type=_share, default=0.95, help="of intervals (default 0.95)")
