@@ -4,6 +4,7 @@
     ns(x, df=, knots=, intercept=FALSE, Boundary.knots=)             natural cubic splines        R's splines::ns
     bs(x, df=, knots=, degree=3, intercept=FALSE, Boundary.knots=)   B-splines                    R's splines::bs
     cr(x, df=, knots=, intercept=FALSE)    natural cubic splines by their values at knots         mgcv's s(bs="cr")
+    s(x, k=10, bs="cr"|"ps")               smooths, whose wiggliness a penalty holds; see `smooths`    mgcv's s
     scale(x, center=TRUE, scale=TRUE)      (x - mean) / sd, with n - 1                            R's base::scale
 
 x is a column or arithmetic on columns.  Settings are numbers and TRUE or FALSE, by name or in R's order; df is the
@@ -29,13 +30,14 @@ from berkson.formula import polynomials, splines
 from berkson.formula.calls import MAX_WIDTH, Settings, settings
 from berkson.formula.errors import FormulaError
 from berkson.formula.polynomials import Polynomial
+from berkson.formula.smooths import MOST, Smooth, learn_smooth
 from berkson.formula.splines import BSpline, CubicRegression, NaturalSpline
 from berkson.formula.syntax import Call
 from berkson.table import quoted, shorten
 
 F64 = npt.NDArray[np.float64]
 
-Basis = Polynomial | NaturalSpline | BSpline | CubicRegression
+Basis = Polynomial | NaturalSpline | BSpline | CubicRegression | Smooth
 
 
 def _poly(x: F64, degree: int = 1, raw: bool = False) -> Polynomial:
@@ -51,6 +53,7 @@ _LEARN: dict[str, Callable[..., Basis]] = {
     "ns": splines.learn_natural,
     "bs": splines.learn_bspline,
     "cr": splines.learn_cubic_regression,
+    "s": learn_smooth,
     "scale": _scale,
 }
 _KINDS: dict[str, type[Basis]] = {
@@ -58,6 +61,7 @@ _KINDS: dict[str, type[Basis]] = {
     "ns": NaturalSpline,
     "bs": BSpline,
     "cr": CubicRegression,
+    "s": Smooth,
     "scale": Polynomial,
 }
 
@@ -98,7 +102,8 @@ def basis_from_dict(call: Call, data: Any) -> Basis:
     wanted = get_type_hints(kind)
     if not isinstance(data, dict) or set(data) != set(wanted):
         raise FormulaError(f"the basis {quoted(call)} is no mapping with the keys {', '.join(wanted)}")
-    fields = {name: _field(data[name], hint, call) for name, hint in wanted.items()}
+    limits = {name: MOST * MOST if name == "matrix" else 2 * MAX_WIDTH for name in wanted}
+    fields = {name: _field(data[name], hint, call, limits[name]) for name, hint in wanted.items()}
     try:
         basis = kind(**fields)
     except FormulaError as error:
@@ -108,12 +113,12 @@ def basis_from_dict(call: Call, data: Any) -> Basis:
     return basis
 
 
-def _field(value: Any, hint: Any, call: Call) -> Any:
+def _field(value: Any, hint: Any, call: Call, limit: int) -> Any:
     if hint is bool and isinstance(value, bool):
         return value
     if hint is int and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_WIDTH:
         return value
-    if hint == tuple[float, ...] and isinstance(value, list) and len(value) <= 2 * MAX_WIDTH:
+    if hint == tuple[float, ...] and isinstance(value, list) and len(value) <= limit:
         numbers = [v for v in value if isinstance(v, (int, float)) and not isinstance(v, bool)]
         if len(numbers) == len(value) and all(abs(v) < 2**1023 for v in numbers if isinstance(v, int)):
             found = tuple(map(float, numbers))
@@ -130,6 +135,9 @@ def _answers(basis: Basis, asked: Settings, function: str) -> bool:
             return basis.width == 1 and (centred or basis.center == (0.0,)) and (scaled or basis.norm == (1.0,))
         degree = asked.get("degree", 1)
         return basis == polynomials.raw(degree) if asked.get("raw", False) else basis.width == degree
+    if isinstance(basis, Smooth):
+        same = basis.cardinal == (asked.get("bs", "cr") == "cr")
+        return same and bool(basis.size == asked.get("k", 10))
     intercept = asked.get("intercept", False)
     if isinstance(basis, CubicRegression):
         given, held = asked.get("knots"), basis.knots[1:-1]

@@ -1,7 +1,8 @@
 """The calls that may stand in a formula, and their settings: checked when the formula is read.
 
 functions of numbers     those of `arithmetic`, such as log(x)
-learned from data        poly(x, degree), ns(x, df=), bs(x, df=), cr(x, df=), scale(x); see `bases`
+learned from data        poly(x, degree), ns(x, df=), bs(x, df=), cr(x, df=), s(x, k=),
+                         scale(x); see `bases`
 with terms of their own  C(g, ...), offset(x); see `terms`
 """
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from berkson.formula import arithmetic
 from berkson.formula.errors import FormulaError
-from berkson.formula.syntax import INTERACTION, Call, Chain, Name, Negative, Node, Number, Power, columns_of
+from berkson.formula.syntax import INTERACTION, Call, Chain, Name, Negative, Node, Number, Power, Text, columns_of
 from berkson.table import quoted, shorten, suggestion
 
 MAX_WIDTH = 1000  # columns of one basis
@@ -75,7 +76,7 @@ def _check_call(node: Call) -> None:
     _check(node.arguments[0])
 
 
-_ELSEWHERE = {"factor": "C", "as.factor": "C", "center": "scale", "rcs": "ns", "s": "cr"}
+_ELSEWHERE = {"factor": "C", "as.factor": "C", "center": "scale", "rcs": "ns", "te": "s", "ti": "s", "t2": "s"}
 _OTHERWISE = {  # what R's users write, and what does the same
     "relevel": 'the reference of a factor is C(g, ref="level")',
     "cut": "cut the column into classes beforehand, or let it bend with ns(x, df=3)",
@@ -169,6 +170,13 @@ def _constant(node: Node, what: str) -> float:
     return value
 
 
+def _spline(node: Node, what: str) -> str:
+    given = node.value if isinstance(node, Text) else node.column if isinstance(node, Name) else ""
+    if given not in ("cr", "ps"):
+        raise FormulaError(f'{what} is "cr" (cubic regression) or "ps" (P-spline), not {shorten(node)}')
+    return given
+
+
 def _no_leaf(node: Name | Call) -> Any:
     raise AssertionError(f"{node} in a constant")
 
@@ -178,6 +186,7 @@ SETTINGS: dict[str, dict[str, Callable[[Node, str], Any]]] = {
     "ns": {"df": _whole, "knots": _numbers, "intercept": _flag, "Boundary.knots": _numbers},
     "bs": {"df": _whole, "knots": _numbers, "degree": _whole, "intercept": _flag, "Boundary.knots": _numbers},
     "cr": {"df": _whole, "knots": _numbers, "intercept": _flag},
+    "s": {"k": _whole, "bs": _spline},
     "scale": {"center": _flag, "scale": _flag},
 }
 _EXAMPLES = {
@@ -185,5 +194,6 @@ _EXAMPLES = {
     "ns": "ns(x, df=3)",
     "bs": "bs(x, df=5)",
     "cr": "cr(x, df=4)",
+    "s": "s(x, k=10)",
     "scale": "scale(x)",
 }

@@ -15,6 +15,7 @@ from berkson.formula.bases import Basis
 from berkson.formula.coding import Factor, Product, cell_columns, code, column_names, term_text
 from berkson.formula.outcome import Outcome, read_outcome
 from berkson.formula.reading import Reader, one_array
+from berkson.formula.smooth_terms import SmoothTerm, smooth_terms
 from berkson.formula.syntax import Call, Name, Node, Text, columns_of
 from berkson.formula.terms import Term
 from berkson.table import Kind, Table, quoted
@@ -97,6 +98,11 @@ class Schema:
         return code(self.terms, self.intercept, self.factors, self.bases)
 
     @cached_property
+    def smooths(self) -> tuple[SmoothTerm, ...]:
+        """The smooths among the terms, whose columns a penalty is to hold."""
+        return smooth_terms(self.products, self.bases)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the p design columns: `x`, `log(x)`, `race[black]`, `C(race)[3]`, `x:race[black]`, `ns(x, 3)[1]`."""
         return tuple(name for item in self.products for name in column_names(item))
@@ -153,7 +159,7 @@ class Schema:
         step = max(1024, _ASSEMBLY_BYTES // (8 * max(p, 1)))
         for low in range(0, max(table.n_rows, 1), step):
             for block in assembly.blocks(slice(low, low + step)):
-                _fill(out[low : low + step], block)
+                fill(out[low : low + step], block)
         return out
 
     def _as_it_lies(self, table: Table) -> F64 | None:
@@ -244,7 +250,7 @@ class _Assembly:
         return codes
 
 
-def _fill(out: F64, block: Block) -> None:
+def fill(out: F64, block: Block) -> None:
     """Writes one block into a design of its rows that is zero there."""
     if isinstance(block, NumericBlock):
         out[:, block.column] = block.values

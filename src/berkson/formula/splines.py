@@ -121,29 +121,38 @@ class CubicRegression:
     @cached_property
     def _pieces(self) -> tuple[F64, F64, F64, F64]:
         """The knots; values and second derivatives (knots, width) at the knots; slopes (2, width) at the ends."""
-        k = np.array(self.knots)
-        values = np.eye(len(k))
+        values = np.eye(len(self.knots))
         if self.means:
             values = np.linalg.qr(np.array(self.means)[:, None], mode="complete")[0][:, 1:]
-        h, bends = np.diff(k), np.zeros_like(values)
-        if len(k) > 2:
-            rises = np.diff(values, axis=0) / h[:, None]
-            stiff = np.diag((h[:-1] + h[1:]) / 3.0) + np.diag(h[1:-1] / 6.0, 1) + np.diag(h[1:-1] / 6.0, -1)
-            bends[1:-1] = np.linalg.solve(stiff, np.diff(rises, axis=0))
-        low = (values[1] - values[0]) / h[0] - bends[1] * h[0] / 6.0
-        high = (values[-1] - values[-2]) / h[-1] + bends[-2] * h[-1] / 6.0
-        return k, values, bends, np.array([low, high])
+        return cubic_pieces(np.array(self.knots), values)
 
     def evaluate(self, x: F64) -> F64:
         """The columns (n, width) at x (n,); NaN where x is."""
-        k, values, bends, slopes = self._pieces
-        inside = np.clip(x, k[0], k[-1])
-        place = np.clip(np.searchsorted(k, inside, side="right") - 1, 0, len(k) - 2)
-        h = k[place + 1] - k[place]
-        left, right = k[place + 1] - inside, inside - k[place]
-        curve = combined(place, np.array([left / h, right / h]), values)
-        curve += combined(place, np.array([_bend(left, h), _bend(right, h)]), bends)
-        return linear_beyond(curve, x - inside, slopes)
+        return cubic(x, *self._pieces)
+
+
+def cubic_pieces(knots: F64, values: F64) -> tuple[F64, F64, F64, F64]:
+    """Of the natural cubic splines with values (k, width) at knots (k,): both, their second derivatives (k, width)
+    there, and their slopes (2, width) at the ends."""
+    h, bends = np.diff(knots), np.zeros_like(values)
+    if len(knots) > 2:
+        rises = np.diff(values, axis=0) / h[:, None]
+        stiff = np.diag((h[:-1] + h[1:]) / 3.0) + np.diag(h[1:-1] / 6.0, 1) + np.diag(h[1:-1] / 6.0, -1)
+        bends[1:-1] = np.linalg.solve(stiff, np.diff(rises, axis=0))
+    low = (values[1] - values[0]) / h[0] - bends[1] * h[0] / 6.0
+    high = (values[-1] - values[-2]) / h[-1] + bends[-2] * h[-1] / 6.0
+    return knots, values, bends, np.array([low, high])
+
+
+def cubic(x: F64, knots: F64, values: F64, bends: F64, slopes: F64) -> F64:
+    """(n, width): those splines at x (n,), linear beyond the ends; NaN where x is."""
+    inside = np.clip(x, knots[0], knots[-1])
+    place = np.clip(np.searchsorted(knots, inside, side="right") - 1, 0, len(knots) - 2)
+    h = knots[place + 1] - knots[place]
+    left, right = knots[place + 1] - inside, inside - knots[place]
+    curve = combined(place, np.array([left / h, right / h]), values)
+    curve += combined(place, np.array([_bend(left, h), _bend(right, h)]), bends)
+    return linear_beyond(curve, x - inside, slopes)
 
 
 def _bend(part: F64, h: F64) -> F64:
@@ -187,7 +196,7 @@ def learn_cubic_regression(
 ) -> CubicRegression:
     """mgcv's "cr": df + 1 - intercept knots at quantiles of the distinct x, the ends among them, or those between."""
     distinct = np.unique(x)
-    _refuse_constant(distinct)
+    refuse_constant(distinct)
     if knots is None:
         if df is None:
             raise FormulaError("needs df= or knots=, as in cr(x, df=4)")
@@ -213,7 +222,7 @@ def _placed(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The knots and the boundaries."""
     if boundary is None:
-        _refuse_constant(x)
+        refuse_constant(x)
         boundary = (float(np.min(x)), float(np.max(x)))
     elif len(boundary) != 2:
         raise FormulaError(f"needs two Boundary.knots, as in c(20, 60), not {len(boundary)}")
@@ -225,7 +234,8 @@ def _placed(
     return knots, boundary
 
 
-def _refuse_constant(x: F64) -> None:
+def refuse_constant(x: F64) -> None:
+    """FormulaError where all x are the same."""
     if np.min(x) == np.max(x):
         raise FormulaError(f"has a constant argument (every value is {x[0]:g}); leave it out")
 
