@@ -18,6 +18,7 @@ HEADERS = (
     "method",
     "sparse",
     "sparse_pass",
+    "columns",
     "coded",
     "coded_pass",
     "draws",

@@ -242,3 +242,10 @@ def test_what_is_not_finite_is_named() -> None:
         fit(replace(problem, X=X))
     with pytest.raises(InputError, match=r"x555.*row 17"):
         path(replace(problem, X=X, lasso=0.0))
+
+
+def test_it_is_said_that_few_columns_are_worked_with() -> None:
+    info = fit(varied("plain")).info
+    assert info.solver == "working sets"
+    assert "600 columns" in info.why
+    assert fit(replace(varied("plain"), lasso=0.0, strength=1.0)).info.solver != "working sets"

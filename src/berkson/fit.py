@@ -31,6 +31,7 @@ from berkson.solvers.choose_factors import choose_factors
 from berkson.solvers.newton import Solution
 from berkson.solvers.run import Work, run
 from berkson.solvers.solve import Task, judge, solve
+from berkson.solvers.working import by_columns
 from berkson.standardise import filled
 from berkson.ties import ties
 
@@ -292,7 +293,7 @@ def _task(
     if free:
         target = min(target, STANDARD_ERROR_GAP * float(totals.sum()) / len(problem.y) * (tol / 1e-8))
     aim = min(0.5 * target, POLISH * null) if choice.polish else 0.5 * target
-    return Task(
+    task = Task(
         theta,
         penalty,
         place,
@@ -311,12 +312,16 @@ def _task(
         null if problem.offset is None else None,
         0.0 if problem.offset is None else float(np.abs(problem.offset).max()),
     )
+    if isinstance(penalty, ElasticNet) and by_columns(penalty, task.course):
+        task = replace(task, choice=Choice.of_few_columns(p))
+    return task
 
 
 def _choice(problem: Problem, rows: InMemory) -> Choice:
     design, place, penalised = rows.design, rows.coordinates, problem.penalised
-    ridge, n = problem.strength > 0.0 and not problem.lasso, rows.n_rows
+    ridge, n = problem.strength > 0.0 and not problem.lasso and problem.smoothing is None, rows.n_rows
     if isinstance(design, Mixed):
+        penalised &= problem.smoothing is None  # which leaves columns free, so that few rows prove nothing
         cells, largest = design.row_cells, design.outer_columns(coupled=True)
         return choose_factors(n, place.columns, place.contrasts, cells, largest, ridge=ridge, penalised=penalised)
     return choose(
@@ -336,6 +341,9 @@ def penalty_of(problem: Problem, place: Coordinates) -> Ridge:
     each = np.append(np.ones(len(place.center)), 0.0)
     each = (each if place.kept is None else each[place.kept]) / place.scale
     ridge = problem.strength * each * each
+    if problem.smoothing is not None:
+        smoothing = np.append(problem.smoothing, 0.0)
+        ridge = ridge + (smoothing if place.kept is None else smoothing[place.kept]) * each * each
     if problem.lasso > 0.0:
         return elastic_net(ridge, problem.lasso * each, place)
     return Ridge(np.tile(ridge, place.contrasts))
@@ -350,8 +358,9 @@ def _certificate(
     rank: Rank,
     work: Work,
 ) -> Certificate:
-    # under a ridge the only free coordinates are intercepts, finite as every class has weight
-    exists: bool | None = True if not task.penalty.is_zero or proof.proves_existence else None
+    # under a ridge the only free coordinates are intercepts, finite as every class has weight; smoothing leaves more
+    held = not task.penalty.is_zero and problem.smoothing is None
+    exists: bool | None = True if held or proof.proves_existence else None
     gap, distance = proof.gap, proof.distance
     separation = verdict.separation if task.penalty.is_zero else None
     if gap > task.tol * task.null and not _too_weak(task, stop):
@@ -362,8 +371,11 @@ def _certificate(
     if separation is not None:
         status = f"no finite optimum: the data are separated ({separation.kind})"
     elif certified:
+        objective = (
+            "the objective" if problem.smoothing is None else "at these smoothing parameters the penalised objective"
+        )
         status = (
-            f"optimum certified: the objective is within {max(gap / task.null, PRECISION):.1g} of its least possible "
+            f"optimum certified: {objective} is within {max(gap / task.null, PRECISION):.1g} of its least possible "
             "value, relative to the null model's"
         )
     else:

@@ -25,6 +25,7 @@ NEWTON, CONJUGATE = "newton", "conjugate gradient"
 SAMPLED, SAMPLED_QUASI = "sampled newton", "sampled quasi-newton"
 ROW_SPACE = "row space"
 ELIMINATION = "newton by elimination"
+WORKING_SETS = "working sets"
 EIGEN, READINGS = 15, 4  # n^3 of an eigen-decomposition; readings of X for the kernel, the answer and its proof
 MOST_ROWS = 4000  # of a kernel that is decomposed: 128 MB, and ten seconds
 LARGEST_HESSIAN = 4000  # unknowns: 128 MB, and a factorisation of a second
@@ -48,6 +49,11 @@ class Choice:
     exact_hessians: int = 0  # of all rows, from the sample's optimum on: each is worth the passes that it saves
     few_hessians: bool = False  # of samples too: gradients are so much cheaper
     factors: bool = False  # conjugate gradients are preconditioned by blocks of factors
+
+    @classmethod
+    def of_few_columns(cls, p: int) -> Choice:
+        """Where a lasso leaves few of many columns a coefficient."""
+        return cls(WORKING_SETS, f"the lasso leaves few of {p:,} columns a coefficient, and steps are on those alone")
 
 
 def choose(

@@ -13,7 +13,7 @@ from berkson.penalty import ElasticNet, Ridge
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import Evaluate, Evaluation
 from berkson.solvers import choose, working
-from berkson.solvers.choose import CONJUGATE, ELIMINATION, LARGEST_HESSIAN, NEWTON, ROW_SPACE, Choice
+from berkson.solvers.choose import CONJUGATE, ELIMINATION, LARGEST_HESSIAN, NEWTON, ROW_SPACE, WORKING_SETS, Choice
 from berkson.solvers.conjugate import conjugate
 from berkson.solvers.elimination import block_diagonal, eliminating
 from berkson.solvers.newton import Solution, newton
@@ -52,6 +52,13 @@ class Task:
     def typical_curvature(self) -> F64:
         """Of the objective along each coordinate, at the null model."""
         return self.total_weight * float((self.class_share * (1 - self.class_share)).mean()) + self.penalty.strength
+
+    @property
+    def course(self) -> Course:
+        """Of proximal Newton steps."""
+        weight = self.total_weight * self.class_share
+        exact = cheap(self.n_rows, self.place.size)
+        return Course(self.place, weight, self.n_rows, self.offset, self.target, self.aim, self.max_iterations, exact)
 
     def resumed(self, stop: Solution, max_iterations: int, aim: float, *, watch_separation: bool | None = None) -> Task:
         """The same task from where `stop` stood, without samples."""
@@ -114,12 +121,9 @@ def _objective(penalty: Ridge, theta: F64, at: Evaluation) -> Evaluation:
 
 def _kinked(task: Task, penalty: ElasticNet) -> Solver[tuple[Solution, Bound]]:
     """Proximal Newton, with its own tightening."""
-    weight = task.total_weight * task.class_share
-    exact = cheap(task.n_rows, task.place.size)
-    course = Course(task.place, weight, task.n_rows, task.offset, task.target, task.aim, task.max_iterations, exact)
-    if working.by_columns(penalty, course):
-        return (yield from _by_columns(task, penalty, course))
-    model, point = yield from from_cold(task.theta, penalty, course, 0 if task.warm else task.choice.sample)
+    if task.choice.solver == WORKING_SETS:
+        return (yield from _by_columns(task, penalty, task.course))
+    model, point = yield from from_cold(task.theta, penalty, task.course, 0 if task.warm else task.choice.sample)
     return Solution(
         point.theta, _objective(penalty, point.theta, model.at), point.iterations, point.reason
     ), point.proof
