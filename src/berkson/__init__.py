@@ -6,7 +6,7 @@ TYPE_CHECKING = False  # as type checkers read it: importing typing would cost m
 if TYPE_CHECKING:
     from typing import Any
 
-    from berkson.estimators import LogisticRegression, LogisticRegressionCV
+    from berkson.estimators import KernelLogisticRegression, LogisticRegression, LogisticRegressionCV
     from berkson.inference.estimates import StatisticsError
     from berkson.inference.scenarios import Shift
     from berkson.logistic import LogitFit, logit
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InputError",
+    "KernelLogisticRegression",
     "LogisticRegression",
     "LogisticRegressionCV",
     "LogitCrossValidation",
@@ -38,6 +39,7 @@ __all__ = [
 
 _HOME = {
     "InputError": "berkson.problem",
+    "KernelLogisticRegression": "berkson.estimators",
     "LogisticRegression": "berkson.estimators",
     "LogisticRegressionCV": "berkson.estimators",
     "LogitCrossValidation": "berkson.logistic.paths",
