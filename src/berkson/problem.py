@@ -55,6 +55,7 @@ class Problem:
     offset   (n,) for two classes, (n, K) for more, or None.
     strength ridge on the coefficients, >= 0.
     lasso    on the sum of their absolute values, >= 0.
+    smoothing  more of a ridge on each column (p,), >= 0: the smoothing parameters of splines; or None.
     names    of the columns, for messages; classes and the wording of options, likewise.
     """
 
@@ -69,10 +70,11 @@ class Problem:
     classes: tuple[str, ...] = field(default=())
     wording: Wording = field(default=Wording())
     lasso: float = 0.0
+    smoothing: F64 | None = None
 
     @property
     def penalised(self) -> bool:
-        return self.strength > 0.0 or self.lasso > 0.0
+        return self.strength > 0.0 or self.lasso > 0.0 or self.smoothing is not None
 
     @property
     def loss(self) -> Loss:
@@ -143,6 +145,8 @@ def check(problem: Problem) -> F64:
         )
     if not 0.0 <= problem.lasso < np.inf:
         raise InputError(f"lasso is {problem.lasso:g}: it must be finite and not negative; choose a smaller one")
+    if problem.smoothing is not None and not ((problem.smoothing >= 0.0) & (problem.smoothing < np.inf)).all():
+        raise InputError("a smoothing parameter is negative or not finite: give finite ones, 0 or more")
     _check_labels(problem, n)
     if problem.weight is not None:
         _check_weights(problem, problem.weight, n)
