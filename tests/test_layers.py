@@ -37,6 +37,7 @@ FLOORS = (
     {"select", "proof"},
     {"table"},
     {"formula"},
+    {"assemble"},
     {"read", "model"},
     {"inference"},
     {"model_file"},

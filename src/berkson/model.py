@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berkson import kernels
+from berkson.assemble import assemble, is_coded, stored_columns
+from berkson.design import design_of
 from berkson.fit import Certificate, Fit, certify, fit
 from berkson.formula import Formula, Schema, learn, parse
 from berkson.kernels.reference import sigmoid, softmax
@@ -116,13 +117,16 @@ class Model:
         coef = np.vstack([self.coef.T, self.intercept])
         p = len(coef) - 1
         eta = np.full((table.n_rows, coef.shape[1]), np.nan)
-        step = max(1, CELLS // max(p, 1))
+        step = max(1, len(known) if is_coded(self.schema, len(known)) else CELLS // max(p, 1))
         for start in range(0, len(known), step):
             rows = known[start : start + step]
             part = used.take(rows)
             offset = offset_of(self.schema, part, self.offset)
-            X = self.schema.design(part)
-            eta[rows] = kernels.linear_predictor(X, None, np.zeros(p), coef, offset, threads_for(X.size))
+            X = assemble(self.schema, part)
+            threads = threads_for(len(rows) * p)
+            eta[rows] = design_of(X).linear_predictor(None, np.zeros(p), coef, threads)
+            if offset is not None:
+                eta[rows] += offset[:, None]
         return eta
 
     def probabilities(self, table: Table) -> F64:
@@ -304,7 +308,7 @@ def problem_of(
     classes = classes_of(schema)
     if (offset is not None or schema.offsets) and len(classes) > 2:
         raise ValueError(f"an offset is for two classes, and the response has {len(classes)}; leave it out")
-    _refuse_huge(table.n_rows, len(schema.names))
+    _refuse_huge(table.n_rows, stored_columns(schema, table.n_rows))
     y, trials = schema.response(table)
     weight = trials
     if weights is not None:
@@ -312,7 +316,7 @@ def problem_of(
         _refuse_weights(own, weights, table.source)
         weight = own if trials is None else own * trials
     shift = offset_of(schema, table, offset)
-    X = schema.design(table)
+    X = assemble(schema, table)
     return Problem(X, y, len(classes), weight, shift, strength, schema.intercept, schema.names, classes), rows
 
 
