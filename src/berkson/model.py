@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +20,7 @@ from berkson.assemble import assemble, is_coded, stored_columns
 from berkson.design import design_of
 from berkson.fit import Certificate, Fit, certify, fit
 from berkson.formula import Formula, Schema, learn, parse
+from berkson.formula.smooth_terms import ridge_of
 from berkson.kernels.reference import sigmoid, softmax
 from berkson.problem import Problem, Wording
 from berkson.proof import Proof, proof_of
@@ -71,6 +72,7 @@ class Model:
     policy   for what new data lack: "error", "missing" or "baseline"; see `inference.predictions.predictions`.
     bias_reduction   "mean" or "median" where the coefficients are bias-reduced; the proof is then of their equation.
     penalty  of a fit of a path, which `strength` is not about; None: there is none but that of `strength`.
+    smoothing   smoothing parameters by name, of a formula with smooths (`formula.smooth_terms`); else None.
     weights, offset   names of columns, or None.  New data need the offset for a prediction, the weights for a proof.
     """
 
@@ -87,6 +89,7 @@ class Model:
     bias_reduction: str | None = None
     policy: str = "error"
     penalty: Penalty | None = None
+    smoothing: Mapping[str, float] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -157,6 +160,9 @@ class Model:
         complete, rows = complete_rows(table, [c for c in (self.weights, self.offset) if c])
         problem, rows = problem_of(self.schema, complete, rows, self.weights, self.offset, self.strength)
         problem = _of_table(problem, table, _used(table, rows))
+        if self.smoothing is not None:
+            ridge = ridge_of(self.schema.smooths, list(self.smoothing.values()), len(self.schema.names))
+            problem = replace(problem, smoothing=ridge)
         return certify(problem, self.coef, self.intercept, tol=tol), problem, rows
 
 
@@ -242,9 +248,11 @@ def prepare(
     strength: float = 0.0,
     drop_missing: bool = True,
     apart: Collection[str] = (),
+    smooths: bool = False,
 ) -> Prepared:
     """The problem that a formula poses on a table; arguments and errors as of `fit_table`.  `apart`: more columns that
-    each row used must have a value in, and that `.` does not stand for."""
+    each row used must have a value in, and that `.` does not stand for.  `smooths`: the formula may have some, whose
+    penalties the problem lacks."""
     formula = parse(formula) if isinstance(formula, str) else formula
     if formula.response is None:
         raise ValueError(f"the formula '{formula}' has no response; write y ~ ... with the column to be explained")
@@ -254,6 +262,11 @@ def prepare(
     seen = complete.only(name for name in complete.columns if name not in apart or name in named)
     event_value = None if event is None else _event_of(complete, formula.response.columns[0], event)
     schema = learn(formula, seen, event=event_value)
+    if schema.smooths and not smooths:
+        raise ValueError(
+            f"{schema.smooths[0].name} is a smooth, whose penalty is chosen by logit(formula, data) and `berkson fit` "
+            "without another penalty; here give a spline of a fixed number of columns, such as ns(x, df=4)"
+        )
     problem, rows = problem_of(schema, complete, rows, weights, offset, strength)
     if rows.missing and not drop_missing:
         counts = ", ".join(f"{name} in {count:,}" for name, count in rows.missing.items())

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from berkson.formula import Schema, parse, schema_from_dict, schema_to_dict
+from berkson.formula.smooth_terms import penalties_of
 from berkson.model import Model, Penalty, RowCount, classes_of
 from berkson.proof import Infinite, Proof
 
@@ -53,6 +54,7 @@ def to_dict(model: Model) -> dict[str, Any]:
         **({} if model.bias_reduction is None else {"bias_reduction": model.bias_reduction}),
         **({} if model.policy == "error" else {"policy": model.policy}),
         **({} if model.penalty is None else {"penalty": _penalty_to_dict(model.penalty)}),
+        **({} if model.smoothing is None else {"smoothing": {k: float(v) for k, v in model.smoothing.items()}}),
         "weights": model.weights,
         "offset": model.offset,
         "rows": {"read": model.rows.read, "used": model.rows.used, "missing": model.rows.missing},
@@ -188,6 +190,7 @@ def from_dict(data: Any) -> Model:
     reduction = read("bias_reduction", _reduction) if "bias_reduction" in data else None
     policy = read("policy", _policy) if "policy" in data else "error"
     penalty = _penalty(read("penalty", _any)) if "penalty" in data else None
+    smoothing = _smoothing(read("smoothing", _any), schema) if "smoothing" in data or schema.smooths else None
     rows, proof = _rows(read("rows", _any)), _proof(read("certificate", _any))
     for name in [*proof.aliased, *(i.column for i in proof.infinite if i.column != "(Intercept)")]:
         if name not in schema.names:
@@ -195,7 +198,7 @@ def from_dict(data: Any) -> Model:
     read("berkson_model", _any)
     read.end()
     fitted = (formula, schema, coef, intercept, strength, weights, offset, rows, proof, program)
-    return Model(*fitted, reduction, policy, penalty)
+    return Model(*fitted, reduction, policy, penalty, smoothing)
 
 
 class _Fields:
@@ -321,6 +324,16 @@ def _penalty(data: Any) -> Penalty:
     penalty = Penalty(l1_ratio, lambda_, read("standardize", _flag), scale, read("chosen", _text))
     read.end()
     return penalty
+
+
+def _smoothing(data: Any, schema: Schema) -> dict[str, float]:
+    """A strength for each penalty of the smooths, in their order."""
+    read = _Fields(data, "'smoothing'")
+    found = {name: read(name, _number) for name in penalties_of(schema.smooths)}
+    read.end()
+    if not found or min(found.values()) < 0.0:
+        raise ValueError("'smoothing' is of no smooth, or negative")
+    return found
 
 
 def _rows(data: Any) -> RowCount:

@@ -153,7 +153,7 @@ class Estimates:
         """
         answer: Evaluation = self.rows.answer_one(Evaluate(self.theta, 2))
         proof = self.fit.certificate
-        maximum = self.theta is self.fit.theta and self.problem.strength == 0.0 and proof.certified
+        maximum = self.theta is self.fit.theta and not self.problem.penalised and proof.certified
         if maximum and not abs(answer.value - proof.objective) <= CHANGED * proof.null_objective:
             raise StatisticsError(
                 "the data have changed since the fit, which reads them as they lie; fit again, and give copies of "
@@ -176,7 +176,7 @@ class Estimates:
     def require(self) -> None:
         """StatisticsError, one sentence, where the fit is penalised or its certificate does not hold."""
         certificate = self.fit.certificate
-        if self.problem.strength > 0.0:
+        if self.problem.penalised:
             raise StatisticsError(
                 "a penalised fit has estimates and predictions, but no inference, which would ignore its bias; fit "
                 "without a penalty"
@@ -189,7 +189,7 @@ class Estimates:
     def require_optimum(self) -> None:
         """StatisticsError where the certificate does not hold: estimates alone may be those of a penalised fit."""
         certificate = self.fit.certificate
-        if self.problem.strength == 0.0:
+        if not self.problem.penalised:
             self.require()
         elif not certificate.certified:
             raise StatisticsError(f"there are no estimates without a proved optimum: {certificate.status}")
