@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 from optimum import Optimum, objective, optimum, squared_distance
 from problems import LARGE, PROBLEMS, binary, softmax
+from sklearn.datasets import load_digits
 
 from berkson import kernels
 from berkson.certificate import Nearby, bound, prove, prove_nearby
@@ -493,3 +494,13 @@ def test_a_ridge_on_a_column_of_hardly_anything() -> None:
     both = fit(Problem(X * [1.0, 1e-160], y, strength=1.0))
     assert both.certificate.certified
     assert abs(both.coef[0, 0] - alone.coef[0, 0]) < 1e-12  # 1e-160 adds nothing
+
+
+def test_a_warm_start_from_a_stronger_penalty_is_certified_where_classes_are_all_but_separated() -> None:
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:900], y[:900].astype(np.uint8)
+    strong = fit(Problem(X, y, 10, strength=1 / 200.0))
+    weak = fit(Problem(X, y, 10, strength=1e-4), start=(strong.coef, strong.intercept))
+    assert weak.certificate.certified, weak.certificate.status
+    cold = fit(Problem(X, y, 10, strength=1e-4), tol=1e-12)
+    assert weak.certificate.objective - cold.certificate.objective <= weak.certificate.gap

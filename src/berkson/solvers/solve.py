@@ -88,12 +88,14 @@ def solve(task: Task) -> Solver[tuple[Solution, Bound]]:
         return (yield from _kinked(task, task.penalty))
     stop, proof = yield from _once(task)
     spent, aim = stop.iterations, task.aim
-    if stop.reason == "slow" and task.choice.most_products:
-        task = replace(task, theta=stop.theta, choice=replace(task.choice, solver=NEWTON))
-        stop, proof = yield from _once(replace(task, max_iterations=task.max_iterations - spent))
-        spent += stop.iterations
-    while proof.gap > task.target and stop.reason == "target" and aim > 1e-8 * task.aim and spent < task.max_iterations:
-        aim *= 0.01
+    while proof.gap > task.target and spent < task.max_iterations:
+        if task.choice.most_products and stop.reason in ("slow", "target"):
+            # products were too many, or too few in a step for its length to tell what is left: Hessians know
+            task = replace(task, choice=replace(task.choice, solver=NEWTON, most_products=0))
+        elif stop.reason == "target" and aim > 1e-8 * task.aim:
+            aim *= 0.01
+        else:
+            break
         stop, proof = yield from _once(task.resumed(stop, task.max_iterations - spent, aim))
         spent += stop.iterations
     if proof.gap > task.target and task.choice.matrix_free and task.place.columns <= DENSE_UP_TO:
