@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from berkson.inference.predictions import Policy
 from berkson.logistic.frames import Frames
 from berkson.logistic.inputs import free
 from berkson.logistic.penalised import PenalisedFit, flat, parameter_names
+from berkson.logistic.penalties import one_lambda
 from berkson.model import Prepared, classes_of
 from berkson.report.figure import Figure
 from berkson.report.layout import significant
@@ -22,6 +24,9 @@ from berkson.report.path_report import cross_validation_blocks, path_blocks
 from berkson.select.cross_validation import CrossValidation
 from berkson.select.measures import Measure
 from berkson.select.path import Path
+
+if TYPE_CHECKING:
+    from berkson.logistic.relaxed import LogitRelaxedPath
 
 F64 = npt.NDArray[np.float64]
 Rule = Literal["min", "1se"]
@@ -82,6 +87,14 @@ class LogitPath:
         0.6644
         """
         return self._fit(one_lambda(lambda_), "as asked")
+
+    @cached_property
+    def relaxed(self) -> LogitRelaxedPath:
+        """The columns of each fit, fitted again without the penalty, and blends of the two."""
+        from berkson.logistic.relaxed import LogitRelaxedPath
+        from berkson.select.relaxed import relax
+
+        return LogitRelaxedPath(self.prepared, self.frames, relax(self.found), self.policy, self.reference)
 
     def plot(self, file: str | os.PathLike[str] | None = None, *, scaled: bool = True) -> Figure:
         """Coefficients against lambda, per standard deviation of their columns, or per unit where not `scaled`; saved
@@ -190,13 +203,6 @@ class LogitCrossValidation:
     def _repr_html_(self) -> str:
         drawn = self.plot().svg() if len(self.path.lambdas) > 1 else ""
         return self.summary().to_html() + drawn
-
-
-def one_lambda(lambda_: Any) -> float:
-    """ValueError for what is no penalty."""
-    if isinstance(lambda_, (int, float, np.number)) and 0.0 <= lambda_ < np.inf:
-        return float(lambda_)
-    raise ValueError(f"lambda_={lambda_!r} is no penalty: give one finite number, 0 or more")
 
 
 def _saved(figure: Figure, file: str | os.PathLike[str] | None) -> Figure:

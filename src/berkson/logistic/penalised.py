@@ -260,7 +260,7 @@ class PenalisedFit:
 
     def summary(self) -> Page:
         """The fit for people: `print` shows text, a notebook HTML; to_markdown(), to_latex()."""
-        return Page(tuple(fit_blocks(self.prepared, self.path, self.chosen)))
+        return Page(tuple(fit_blocks(self.prepared, self.path, self.chosen, self.certificate.status)))
 
     def __repr__(self) -> str:
         return str(self.summary())

@@ -96,6 +96,13 @@ def numbers(given: Any, what: str) -> F64:
         raise InputError(f"{what} holds {shorten(given)!r}, which is no number: give numbers") from None
 
 
+def one_lambda(lambda_: Any) -> float:
+    """ValueError for what is no penalty."""
+    if isinstance(lambda_, (int, float, np.number)) and 0.0 <= lambda_ < np.inf:
+        return float(lambda_)
+    raise ValueError(f"lambda_={lambda_!r} is no penalty: give one finite number, 0 or more")
+
+
 def places(schema: Schema, name: str, what: str) -> list[int]:
     """The design columns that a name means: one of them, a term's, or all that a column of the table becomes by itself,
     such as the levels of a factor."""

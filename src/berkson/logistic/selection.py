@@ -13,9 +13,9 @@ from berkson.inference.estimates import WeightKind
 from berkson.inference.predictions import Policy
 from berkson.logistic.frames import Frames
 from berkson.logistic.inputs import Options, index_of
-from berkson.logistic.paths import LogitCrossValidation, LogitPath, Rule, one_lambda
+from berkson.logistic.paths import LogitCrossValidation, LogitPath, Rule
 from berkson.logistic.penalised import PenalisedFit
-from berkson.logistic.penalties import bounds_by_name, factors_by_name, groups_by_name, l1_ratio_of, numbers
+from berkson.logistic.penalties import bounds_by_name, factors_by_name, groups_by_name, l1_ratio_of, numbers, one_lambda
 from berkson.logistic.reading import class_number, codes_by, solved
 from berkson.model import Prepared
 from berkson.problem import InputError
@@ -30,7 +30,7 @@ Progress = Callable[[float], None]
 FINE = (
     1e-14  # of the null objective: to where fits go whose further steps cost next to nothing; 6 digits of coefficients
 )
-FOLDS = ("folds", "groups", "seed", "measure")  # options of `cross_validate` besides those of a path
+FOLDS = ("folds", "groups", "seed", "measure", "relax")  # options of `cross_validate` besides those of a path
 
 
 @dataclass(frozen=True)
@@ -204,6 +204,7 @@ def cross_validate(
     groups: Any = None,
     seed: int = 0,
     measure: Measure = "log_loss",
+    relax: Any = None,
     **options: Any,
 ) -> LogitCrossValidation:
     """A path, and how well its fits predict rows that did not train them; `options` are those of `path`.
@@ -212,6 +213,8 @@ def cross_validate(
     groups   rows that stay together in the drawing of folds: name of a column, or values
     seed     of the drawing
     measure  by which lambdas are chosen: "log_loss", "deviance", "brier", "accuracy" or "auc" (two classes)
+    relax    gammas from 0 to 1, such as (0, 0.25, 0.5, 0.75, 1): choose among blends, gamma times each fit and
+             1 - gamma times that of its columns without a penalty; the answer has gamma_min and gamma_1se, too
 
     Every fit of every fold has its own proof; rows are never copied.  A row of weight w is in one fold as a whole.
     `.` in a formula does not stand for the columns of folds and groups, and rows that lack one are left out.  Raises
@@ -247,7 +250,14 @@ def cross_validate(
 
     prepared, found, frames = solved(formula, data, asked.reading(named), asked.weight_kind, solve)
     found.chosen  # noqa: B018  # raises where the measure has no value
-    return LogitCrossValidation(LogitPath(prepared, frames, found.path, asked.policy), found)
+    whole = LogitPath(prepared, frames, found.path, asked.policy)
+    if relax is None:
+        return LogitCrossValidation(whole, found)
+    from berkson.logistic.relaxed_choice import LogitRelaxedCrossValidation
+    from berkson.select.relaxed import cross_validate_relaxed
+
+    blends = cross_validate_relaxed(found, numbers(relax, "relax"))
+    return LogitRelaxedCrossValidation(whole, found, blends)
 
 
 def penalised(

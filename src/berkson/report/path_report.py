@@ -58,12 +58,12 @@ def cross_validation_blocks(given: Prepared, found: CrossValidation) -> Iterator
     yield Paragraph(_effort(found.passes, found.seconds), "quiet")
 
 
-def fit_blocks(given: Prepared, found: Path, chosen: str) -> Iterator[Block]:
-    """The report of the fit of one penalty, that of a path of one."""
+def fit_blocks(given: Prepared, found: Path, chosen: str, status: str) -> Iterator[Block]:
+    """The report of the fit of one penalty, that of a path of one; status: what is proved of it."""
     yield from _head(given, found)
     yield Paragraph(f"lambda {significant(float(found.lambdas[0]))}: {chosen}")
     if not found.certified[0]:
-        yield Paragraph(sentence(found.status(0)), "bad")
+        yield Paragraph(sentence(status), "bad")
         return
     yield from _coefficients(given, found)
     yield Paragraph(
@@ -71,7 +71,7 @@ def fit_blocks(given: Prepared, found: Path, chosen: str) -> Iterator[Block]:
         "no standard errors: coefficients are shrunk, and chosen by the data that would judge them",
         "quiet",
     )
-    yield Paragraph(sentence(found.status(0)), "good")
+    yield Paragraph(sentence(status), "good")
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------

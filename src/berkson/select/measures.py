@@ -42,18 +42,24 @@ def curve(measure: Measure, each: F64, weight: F64) -> Curve:
 
     With fewer than two folds that have the measure the standard error is NaN, and the rule of one has no effect.
     """
-    has = np.isfinite(each)
-    w = np.where(has, weight[:, None], 0.0)
-    values, total, count = np.where(has, each, 0.0), w.sum(axis=0), has.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (w * values).sum(axis=0) / total
-        se = np.sqrt((w * (values - mean) ** 2).sum(axis=0) / total / (count - 1))
+    mean, se = weighted_mean(each, weight)
     if not np.isfinite(mean).any():
         raise InputError(f"{measure} has no value in any fold: {_why(measure)}")
     cost = np.where(np.isfinite(mean), -mean if measure in ("accuracy", "auc") else mean, math.inf)
     best = int(np.argmin(cost))
     within = cost <= cost[best] + (se[best] if np.isfinite(se[best]) else 0.0)
     return Curve(measure, each, mean, se, best, int(np.argmax(within)))
+
+
+def weighted_mean(each: F64, weight: F64) -> tuple[F64, F64]:
+    """Mean and standard error (L,) over folds, of each (M, L) and their weights (M,), as in `curve`."""
+    has = np.isfinite(each)
+    w = np.where(has, weight[:, None], 0.0)
+    values, total, count = np.where(has, each, 0.0), w.sum(axis=0), has.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = (w * values).sum(axis=0) / total
+        se = np.sqrt((w * (values - mean) ** 2).sum(axis=0) / total / (count - 1))
+    return mean, se
 
 
 def _why(measure: Measure) -> str:
