@@ -9,14 +9,14 @@ strength is (1 - l1_ratio) / C and lasso is l1_ratio / C.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from berkson.design import Table
+from berkson.design import Table, design_of
 from berkson.loss import Logistic, Loss, Multinomial
 
 Array = npt.NDArray[Any]
@@ -47,7 +47,7 @@ class Wording:
 class Problem:
     """A logistic regression.
 
-    X        (n, p) array of numbers or booleans in any layout, or a sparse or mixed table; never copied.
+    X        (n, p) array of numbers or booleans in any layout, or a table of `berkson.design`; never copied.
     y        (n,) uint8 or int32 class codes 0..K-1; or float64: P(y = 1) in [0, 1] for two classes (soft labels, and
              counts as successes / trials with `weight` = trials), (n, K) rows that sum to 1 for K.
     n_classes  K >= 2.
@@ -243,20 +243,10 @@ def locate_non_finite(problem: Problem) -> InputError:
 def _first_cell(X: Table, wrong: Callable[[F64], npt.NDArray[np.bool_]]) -> tuple[int, int, float, int, int] | None:
     """(row, column, value) of the first cell that is wrong, by rows, and the number of such values of its column in so
     many first rows."""
-    for rows, columns, values in _cells(X) if isinstance(X, np.ndarray) else X.stored():
+    for rows, columns, values in design_of(X).stored():
         bad = wrong(values)
         if bad.any():
             at = np.lexsort((columns[bad], rows[bad]))[0]
             i, j = int(rows[bad][at]), int(columns[bad][at])
             return i, j, float(values[bad][at]), int((columns[bad] == j).sum()), int(rows[-1]) + 1
     return None
-
-
-def _cells(X: Array) -> Iterator[tuple[Array, Array, F64]]:
-    """Row numbers, column numbers and values of all cells, by blocks of rows."""
-    p = X.shape[1]
-    step = max(1, (1 << 20) // (8 * max(1, p)))
-    for start in range(0, len(X), step):
-        block = np.asarray(X[start : start + step], dtype=np.float64)
-        rows, columns = np.divmod(np.arange(block.size), max(1, p))
-        yield rows + start, columns, block.ravel()

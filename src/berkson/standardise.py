@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from berkson.design import Dense, Design, Mixed, Sparse
+from berkson.design import Dense, Design, Mixed, SideBySide, Sparse
 from berkson.rows.memory import threads_for
 
 F64 = npt.NDArray[np.float64]
@@ -26,6 +26,8 @@ def location(
     rows share their median (a rare level's 0), it is the centre, since what does not deviate need not be computed with;
     no median is further from the mean than the spread, so conditions hardly suffer.
     """
+    if isinstance(design, SideBySide):
+        return _of_blocks(design, weight, intercept=intercept, few=few)
     if isinstance(design, Mixed):
         return _beside_factors(design, weight, intercept=intercept, few=few)
     seen = None if weight is None else weight[::every]
@@ -52,6 +54,16 @@ def location(
     return center, spread, ~(high > low)
 
 
+def _of_blocks(
+    design: SideBySide, weight: F64 | None, *, intercept: bool, few: int
+) -> tuple[F64, F64, npt.NDArray[np.bool_]]:
+    """`location` of each block's columns as of a table of its own."""
+    center, spread, constant = np.empty(design.shape[1]), np.empty(design.shape[1]), np.empty(design.shape[1], bool)
+    for block, place in zip(design.blocks, design.places, strict=True):
+        center[place], spread[place], constant[place] = location(block, weight, intercept=intercept, few=few)
+    return center, spread, constant
+
+
 def _beside_factors(
     design: Mixed, weight: F64 | None, *, intercept: bool, few: int
 ) -> tuple[F64, F64, npt.NDArray[np.bool_]]:
@@ -67,6 +79,10 @@ def _beside_factors(
 
 def filled(design: Design, center: F64, few: int = FEW_ROWS) -> float:
     """The share of cells (the constant's too) off their centre in about `few` rows: those that Hessians do not skip."""
+    if isinstance(design, SideBySide):
+        each = zip(design.blocks, design.places, strict=True)
+        cells = sum(filled(block, center[place], few) * (len(place) + 1) - 1.0 for block, place in each)
+        return float((cells + 1.0) / (len(center) + 1))
     if isinstance(design, Mixed):
         return design.filled
     if isinstance(design, Sparse):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from berkson import kernels
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 Sums = tuple[float, float, F64 | None, F64 | None]
+
+CELLS = 1 << 17  # cells that are looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,15 @@ class Dense:
     def evenly_spaced(self, count: int) -> F64:
         """About `count` rows of X themselves."""
         return self.X[:: max(1, len(self.X) // count)].astype(np.float64)
+
+    def stored(self) -> Iterator[tuple[Array, Array, F64]]:
+        """All cells by blocks of rows: row numbers, column numbers and values."""
+        n, p = self.X.shape
+        step = max(1, CELLS // max(1, p))
+        for start in range(0, n, step):
+            block = np.asarray(self.X[start : start + step], dtype=np.float64)
+            rows, columns = np.divmod(np.arange(block.size), max(1, p))
+            yield rows + start, columns, block.ravel()
 
     def moments(self, rows: Array | None, weight: F64 | None, threads: int) -> tuple[float, F64, F64, F64, F64]:
         return kernels.moments(self.X, rows, weight, threads)

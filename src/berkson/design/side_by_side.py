@@ -1,0 +1,398 @@
+"""Tables of different kinds side by side as they lie in memory: dense numbers, sparse cells and factors, uncopied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.design.dense import Dense
+from berkson.design.mixed import Mixed
+from berkson.design.sparse import Sparse
+from berkson.kernels.reference import logistic_curvature_weight, softmax, softmax_terms
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+Sums = tuple[float, float, F64 | None, F64 | None]
+
+CELLS = 1 << 20  # cells that are looked at together, or made dense
+PREDICTORS = 1 << 16  # linear predictors that are held at a time
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """[X - center, 1] as an operator, X of blocks of columns: the same methods as `Dense`, and the same answers.
+
+    places : the columns of X (p_b,) that each block's columns are.
+
+    A linear predictor is the sum of the blocks'.  What a loss then asks of each block, its columns are asked at
+    coefficients 0 with that predictor as an offset, so that gradients take two readings, and no rows but a run's are
+    held.  Hessians between two blocks take the cells of one of them, a few rows at a time.
+    """
+
+    blocks: tuple[Dense | Sparse | Mixed, ...]
+    places: tuple[Indices, ...]
+
+    @classmethod
+    def of(cls, tables: Sequence[Array | Sparse | Mixed]) -> SideBySide:
+        """Columns: those of each table in turn (`columns` puts them in another order).
+
+        Raises ValueError where there is no table, or their numbers of rows differ.
+        """
+        blocks = tuple(Dense(each) if isinstance(each, np.ndarray) else each for each in tables)
+        if not blocks:
+            raise ValueError("there are no tables to put side by side: give one at least")
+        for table in tables:
+            if isinstance(table, np.ndarray) and table.ndim != 2:
+                raise ValueError(f"a table has {table.ndim} dimension(s): give rows and columns")
+        for b, block in enumerate(blocks):
+            if block.shape[0] != blocks[0].shape[0]:
+                raise ValueError(
+                    f"table {b} has {block.shape[0]:,} rows, but table 0 has {blocks[0].shape[0]:,}: give each the same"
+                )
+        ends = np.cumsum([block.shape[1] for block in blocks])
+        return cls(blocks, tuple(np.arange(end - block.shape[1], end) for block, end in zip(blocks, ends, strict=True)))
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.blocks[0].shape[0], sum(len(place) for place in self.places)
+
+    def __len__(self) -> int:
+        return self.blocks[0].shape[0]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The coarsest of the blocks' types of floating point; float64 where none has one."""
+        each = [block.X.dtype if isinstance(block, Dense) else block.dtype for block in self.blocks]
+        floats = [kind for kind in each if kind.kind == "f"]
+        return min(floats, key=lambda kind: kind.itemsize, default=np.dtype(np.float64))
+
+    @property
+    def nbytes(self) -> int:
+        return sum(block.nbytes for block in self.blocks)
+
+    @property
+    def row_cells(self) -> float:
+        """Cells and codes of a row that are read, on average."""
+        return sum(block.filled * len(place) for block, place in self._placed())
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a cell that is read, on average."""
+        return max(1, int(self.nbytes / max(1.0, len(self) * self.row_cells)))
+
+    @property
+    def filled(self) -> float:
+        """The share of cells that are read."""
+        return min(1.0, self.row_cells / max(1, self.shape[1]))
+
+    def _placed(self) -> Iterator[tuple[Dense | Sparse | Mixed, Indices]]:
+        return zip(self.blocks, self.places, strict=True)
+
+    # --- parts of it --------------------------------------------------------------------------------------------------
+
+    def run_of(self, place: slice | Array) -> SideBySide:
+        """Consecutive or evenly spaced rows as a view, or any rows; of dense blocks and factors gathered."""
+        if isinstance(place, slice) and place == slice(None, None, 1):
+            return self  # and what is known of its blocks
+        return SideBySide(tuple(block.run_of(place) for block in self.blocks), self.places)
+
+    def columns(self, index: Array) -> SideBySide:
+        """Some of the columns, in the order of `index`, gathered from each block that has any."""
+        owner, within = np.empty(self.shape[1], dtype=np.intp), np.empty(self.shape[1], dtype=np.intp)
+        for b, place in enumerate(self.places):
+            owner[place], within[place] = b, np.arange(len(place))
+        owners = owner[index]
+        used = np.unique(owners).tolist() or [0]
+        places = tuple(np.flatnonzero(owners == b) for b in used)
+        return SideBySide(
+            tuple(self.blocks[b].columns(within[index[at]]) for b, at in zip(used, places, strict=True)), places
+        )
+
+    def few_rows(self, rows: slice | Array) -> F64:
+        """A few rows of X with all their cells."""
+        out = np.empty((len(range(*rows.indices(len(self)))) if isinstance(rows, slice) else len(rows), self.shape[1]))
+        for block, place in self._placed():
+            out[:, place] = block.few_rows(rows)
+        return out
+
+    def dense_rows(self, rows: Array, center: F64) -> F64:
+        """A few rows of [X - center, 1] with all their cells."""
+        return np.column_stack([self.few_rows(rows) - center, np.ones(len(rows))])
+
+    def evenly_spaced(self, count: int) -> F64:
+        """About `count` rows of X with all their cells; fewer, where columns are very many."""
+        n, p = self.shape
+        count = max(1, min(count, CELLS // max(1, p)))
+        return self.few_rows(slice(None, None, max(1, n // count)))
+
+    def rows_gram(self, rows: Array, center: F64, inverse: F64) -> F64:
+        """x_i' diag(inverse) x_k for a few rows of [X - center, 1], inverse (p+1,): (m, m)."""
+        products = np.full((len(rows), len(rows)), inverse[-1])
+        for block, place in self._placed():
+            products += block.rows_gram(rows, center[place], np.append(inverse[place], 0.0))
+        return products
+
+    def stored(self) -> Iterator[tuple[Array, Array, F64]]:
+        """Stored cells by runs of rows, in the order of rows: row numbers, column numbers and values."""
+        step = max(1, int(CELLS / max(1.0, self.row_cells)))
+        for start in range(0, len(self), step):
+            parts = [
+                (row, place[column], value)
+                for block, place in self._placed()
+                for row, column, value in block.run_of(slice(start, start + step)).stored()
+            ]
+            row, column, value = (np.concatenate(each) for each in zip(*parts, strict=True))
+            order = np.argsort(row, kind="stable")
+            yield row[order] + start, column[order], value[order]
+
+    def _runs(self, rows: Array | None, columns: int) -> Iterator[tuple[slice, SideBySide, Array | None]]:
+        """(slice of the rows asked for, design, rows of it) of runs whose results of so many columns are held."""
+        m = len(self) if rows is None else len(rows)
+        step = max(1, PREDICTORS // max(1, columns))
+        for start in range(0, m, step):
+            part = slice(start, min(start + step, m))
+            yield (part, self.run_of(part), None) if rows is None else (part, self, rows[part])
+
+    # --- what a loss may ask: formulas in `kernels/reference.py` ------------------------------------------------------
+
+    def moments(self, rows: Array | None, weight: F64 | None, threads: int) -> tuple[float, F64, F64, F64, F64]:
+        total, of_columns = 0.0, np.empty((4, self.shape[1]))
+        for block, place in self._placed():
+            total, *each = block.moments(rows, weight, threads)
+            of_columns[:, place] = each
+        mean, variance, low, high = of_columns
+        return total, mean, variance, low, high
+
+    def linear_predictor(self, rows: Array | None, center: F64, coef: F64, threads: int) -> F64:
+        eta = np.zeros((len(self) if rows is None else len(rows), coef.shape[1]))
+        eta += coef[-1]
+        nothing = np.zeros((1, coef.shape[1]))  # of the constant, which is no block's
+        for block, place in self._placed():
+            eta += block.linear_predictor(rows, center[place], np.vstack([coef[place], nothing]), threads)
+        return eta
+
+    def logistic(
+        self,
+        rows: Array | None,
+        center: F64,
+        coef: F64,
+        y: Array,
+        weight: F64 | None,
+        offset: F64 | None,
+        order: int,
+        threads: int,
+    ) -> Sums:
+        value, margin, sums = self._logistic(rows, center, coef[:, None], y, weight, offset, min(order, 1), threads)
+        hessian = None
+        if order >= 2:
+            eta = _plus(self.linear_predictor(rows, center, coef[:, None], threads), offset)[:, 0]
+            hessian = self.gram(rows, center, _weighted(weight, logistic_curvature_weight(eta)), threads)
+        return float(value[0]), float(margin[0]), sums[:, 0] if order else None, hessian
+
+    def logistic_many(
+        self,
+        rows: Array | None,
+        center: F64,
+        coef: F64,
+        y: Array,
+        weight: F64 | None,
+        offset: F64 | None,
+        threads: int,
+    ) -> tuple[F64, F64, F64]:
+        return self._logistic(rows, center, coef, y, weight, offset, 1, threads)
+
+    def _logistic(
+        self,
+        rows: Array | None,
+        center: F64,
+        coef: F64,
+        y: Array,
+        weight: F64 | None,
+        offset: F64 | None,
+        order: int,
+        threads: int,
+    ) -> tuple[F64, F64, F64]:
+        """Values (M,), margins (M,) and, of order 1, gradients (p+1, M)."""
+        M = coef.shape[1]
+        value, margin, sums = np.zeros(M), np.full(M, np.inf), np.zeros(coef.shape)
+        for part, run, some in self._runs(rows, M):
+            eta = _plus(run.linear_predictor(some, center, coef, threads), offset, part)
+            asked = y[part], None if weight is None else weight[part], eta, threads
+            each, nearest, of_constant = _constant(len(eta)).logistic_many(None, _NONE, np.zeros((1, M)), *asked)
+            value, margin = value + each, np.minimum(margin, nearest)
+            sums[-1] += of_constant[0]
+            for block, place in run._placed() if order else ():
+                zero = np.zeros((len(place) + 1, M))
+                sums[place] += block.logistic_many(some, center[place], zero, *asked)[2][:-1]
+        return value, margin, sums
+
+    def multinomial(
+        self,
+        rows: Array | None,
+        center: F64,
+        coef: F64,
+        y: Array,
+        weight: F64 | None,
+        offset: F64 | None,
+        order: int,
+        threads: int,
+    ) -> Sums:
+        K = coef.shape[1]
+        value, margin, sums = 0.0, np.inf, np.zeros(coef.shape)
+        for part, run, some in self._runs(rows, K):
+            eta = _plus(run.linear_predictor(some, center, coef, threads), offset, part)
+            asked = y[part], None if weight is None else weight[part], eta, min(order, 1), threads
+            each, nearest, of_constant, _ = _constant(len(eta)).multinomial(None, _NONE, np.zeros((1, K)), *asked)
+            value, margin = value + each, float(np.minimum(margin, nearest))
+            if of_constant is None:
+                continue
+            sums[-1] += of_constant[0]
+            for block, place in run._placed():
+                gradient = block.multinomial(some, center[place], np.zeros((len(place) + 1, K)), *asked)[2]
+                assert gradient is not None
+                sums[place] += gradient[:-1]
+        hessian = None
+        if order >= 2:
+            eta = _plus(self.linear_predictor(rows, center, coef, threads), offset)
+            hessian = self._multinomial_hessian(rows, center, eta, weight, threads)
+        return value, margin, sums if order else None, hessian
+
+    def _multinomial_hessian(self, rows: Array | None, center: F64, eta: F64, weight: F64 | None, threads: int) -> F64:
+        """(K, q, K, q): sum a_i mu_ik (1[k = l] - mu_il) x_i x_i' between classes k and l."""
+        _, mu, complement = softmax_terms(eta)
+        K, q = eta.shape[1], len(center) + 1
+        hessian = np.empty((K, q, K, q))
+        for k in range(K):
+            for l in range(k + 1):  # noqa: E741
+                curvature = _weighted(weight, mu[:, k] * (complement[:, k] if k == l else -mu[:, l]))
+                hessian[k, :, l, :] = hessian[l, :, k, :] = self.gram(rows, center, curvature, threads)
+        return hessian
+
+    def logistic_curvature(
+        self,
+        rows: Array | None,
+        center: F64,
+        coef: F64,
+        direction: F64,
+        weight: F64 | None,
+        offset: F64 | None,
+        threads: int,
+    ) -> F64:
+        sums = np.zeros((len(coef), 1))
+        for part, run, some in self._runs(rows, 2):
+            both = run.linear_predictor(some, center, np.column_stack([coef, direction]), threads)
+            eta = _plus(both[:, :1], offset, part)
+            bent = logistic_curvature_weight(eta) * both[:, 1:]
+            sums += run._transposed_times(some, center, _weighted(weight, bent, part), threads)
+        return sums[:, 0]
+
+    def multinomial_curvature(
+        self,
+        rows: Array | None,
+        center: F64,
+        coef: F64,
+        direction: F64,
+        weight: F64 | None,
+        offset: F64 | None,
+        threads: int,
+    ) -> F64:
+        sums, K = np.zeros(coef.shape), coef.shape[1]
+        for part, run, some in self._runs(rows, 2 * K):
+            both = run.linear_predictor(some, center, np.hstack([coef, direction]), threads)
+            eta, t = _plus(both[:, :K], offset, part), both[:, K:]
+            mu = softmax(eta)
+            t = t - np.take_along_axis(t, eta.argmax(axis=1)[:, None], axis=1)  # as `reference` does, and why
+            bent = mu * (t - (mu * t).sum(axis=1, keepdims=True))
+            sums += run._transposed_times(some, center, _weighted(weight, bent, part), threads)
+        return sums
+
+    def _transposed_times(self, rows: Array | None, center: F64, values: F64, threads: int) -> F64:
+        """sum_i values[i, m] [x_i - center, 1]: (p+1, M)."""
+        sums = np.empty((len(center) + 1, values.shape[1]))
+        sums[-1] = values.sum(axis=0)
+        for block, place in self._placed():
+            sums[place] = _transposed_times(block, rows, center[place], values, threads)
+        return sums
+
+    def gram(self, rows: Array | None, center: F64, weight: F64 | None, threads: int) -> F64:
+        p = len(center)
+        out = np.zeros((p + 1, p + 1))
+        for block, place in self._placed():
+            at = np.append(place, p)
+            out[np.ix_(at, at)] = block.gram(rows, center[place], weight, threads)
+        for a, b in self._pairs():
+            at, across = self.places[a], self.places[b]
+            cross = np.zeros((len(across), len(at)))
+            for part, index, few in self._cells_of(a, rows, center):
+                values = _weighted(weight, few, part)
+                cross += _transposed_times(self.blocks[b], index, center[across], values, threads)
+            out[np.ix_(across, at)], out[np.ix_(at, across)] = cross, cross.T
+        return out
+
+    def quadratic_form(self, rows: Array | None, center: F64, metric: F64, threads: int) -> F64:
+        forms = np.full(len(self) if rows is None else len(rows), metric[-1, -1])
+        for block, place in self._placed():
+            at = np.append(place, len(center))
+            own = metric[np.ix_(at, at)]
+            own[-1, -1] = 0.0  # the constant's square counts once
+            forms += block.quadratic_form(rows, center[place], own, threads)
+        for a, b in self._pairs():
+            across = self.places[b]
+            pull = np.vstack([metric[np.ix_(across, self.places[a])], np.zeros((1, len(self.places[a])))])
+            for part, index, few in self._cells_of(a, rows, center):
+                forms[part] += 2.0 * (few * self.blocks[b].linear_predictor(index, center[across], pull, threads)).sum(
+                    1
+                )
+        return forms
+
+    def _pairs(self) -> Iterator[tuple[int, int]]:
+        """Pairs of blocks, the first of which is made dense: the narrower, and a sparse one only beside another."""
+        order = sorted(range(len(self.blocks)), key=lambda b: (isinstance(self.blocks[b], Sparse), len(self.places[b])))
+        return ((a, b) for i, a in enumerate(order) for b in order[i + 1 :] if len(self.places[a]))
+
+    def _cells_of(self, b: int, rows: Array | None, center: F64) -> Iterator[tuple[slice, Array, F64]]:
+        """(slice of the rows asked for, their numbers, all their centred cells in block b), a few rows at a time."""
+        m, place = len(self) if rows is None else len(rows), self.places[b]
+        step = max(1, CELLS // max(1, len(place)))
+        for start in range(0, m, step):
+            part = slice(start, min(start + step, m))
+            index = np.arange(part.start, part.stop) if rows is None else rows[part]
+            yield part, index, self.blocks[b].few_rows(index) - center[place]
+
+
+_NONE = np.zeros(0)  # centres of no columns
+
+
+def _constant(m: int) -> Dense:
+    """m rows of the constant alone."""
+    return Dense(np.empty((m, 0)))
+
+
+def _transposed_times(block: Dense | Sparse | Mixed, rows: Array | None, center: F64, values: F64, threads: int) -> F64:
+    """sum_i values[i, m] (x_i - center), (p_b, M): the gradient at 0 of losses with labels 0 and weights 2 values."""
+    used = values.any(axis=1)
+    if not used.all():  # what does not count is not read: it need not be finite
+        rows, values = np.flatnonzero(used) if rows is None else rows[used], values[used]
+    zero, labels = np.zeros((len(center) + 1, values.shape[1])), np.zeros(len(values), dtype=np.uint8)
+    return block.logistic_many(rows, center, zero, labels, 2.0 * values, None, threads)[2][:-1]
+
+
+def _plus(eta: F64, offset: F64 | None, part: slice = slice(None)) -> F64:
+    """Linear predictors (m, M) and offsets (m,) or (m, M) of these rows."""
+    return eta if offset is None else eta + offset[part].reshape(len(eta), -1)
+
+
+def _weighted(weight: F64 | None, values: F64, part: slice = slice(None)) -> F64:
+    """weight * values, (m,) or (m, M), and 0 where the weight is 0."""
+    if weight is None:
+        return values
+    each = weight[part].reshape(-1, *(1,) * (values.ndim - 1))
+    with np.errstate(invalid="ignore"):
+        return np.where(each == 0.0, 0.0, each * values)
