@@ -19,12 +19,13 @@ from sklearn.utils._param_validation import (  # type: ignore[import-untyped]
 )
 from sklearn.utils.validation import _deprecate_positional_args  # type: ignore[import-untyped]
 
-from berkson.design import Sparse
+from berkson.design import Mixed
 from berkson.estimators import choices
+from berkson.estimators.categories import read
 from berkson.estimators.choices import Asked, Choice
 from berkson.estimators.doubts import doubts
 from berkson.estimators.folds import FoldFits, Grid, Split, fit_folds
-from berkson.estimators.inputs import columns_kept_on_failure, label_vector, row_weights, table
+from berkson.estimators.inputs import COLUMNS_KNOWN, columns_kept_on_failure, label_vector, row_weights
 from berkson.estimators.logistic import LogisticRegression, warn_of
 from berkson.estimators.scoring import score_at_once, score_by_scorer, scored_at_once
 from berkson.fit import Fit, fit
@@ -189,15 +190,16 @@ class LogisticRegressionCV(LogisticRegression):
         asked = choices.asked(self)
         grid = Grid(asked.Cs, asked.ratios, float(self.tol), int(self.max_iter))
         with columns_kept_on_failure(self):
-            X = table(self, X, reset=True)
+            given, X = X, read(self, X, reset=True, penalised=bool(np.isfinite(asked.Cs).any()))
+            rows = given if isinstance(X, Mixed) else _rows(X)
             labels = _hard(encode(label_vector(self, X, y)))
             weight = row_weights(labels, sample_weight, self.class_weight)
             problem = self._problem(X, labels, weight, None, 0.0, 0.0)
             check(problem)
             routed = self._routed(sample_weight, params)
-            splits = self._splits(X, labels.classes[labels.y], routed.splitter.split)
+            splits = self._splits(rows, labels.classes[labels.y], routed.splitter.split)
             fits = fit_folds(problem, splits, grid)
-            scores = self._scores(asked, X, labels, splits, fits, routed.scorer.score)
+            scores = self._scores(asked, X, rows, labels, splits, fits, routed.scorer.score)
             choice = choices.choose(scores, asked.scoring)
             fitted = self._refit(problem, grid, fits, choice) if self.refit else None
         self.classes_, self._fitted_with_offset = labels.classes, False
@@ -215,17 +217,17 @@ class LogisticRegressionCV(LogisticRegression):
         score = params if sample_weight is None else {**params, "sample_weight": sample_weight}
         return routing._manual_routing({"splitter": {}, "scorer": {"score": score}})
 
-    def _splits(self, X: Array | Sparse, y: Array, params: Any) -> list[Split]:
+    def _splits(self, rows: Any, y: Array, params: Any) -> list[Split]:
         """Row numbers that train and that are held out, of each fold."""
         every = np.arange(len(y))
-        pairs = check_cv(self.cv, y, classifier=True).split(_rows(X), y, **params)
+        pairs = check_cv(self.cv, y, classifier=True).split(rows, y, **params)
         splits = [(_chosen(train, every), _chosen(test, every)) for train, test in pairs]
         if not splits:
             raise InputError("cv gives no folds: give at least one pair (rows that train, rows held out)")
         return splits
 
     def _scores(
-        self, asked: Asked, X: Array | Sparse, labels: Labels, splits: list[Split], fits: FoldFits, params: Any
+        self, asked: Asked, X: Any, rows: Any, labels: Labels, splits: list[Split], fits: FoldFits, params: Any
     ) -> F64:
         """Scores (M, R, L) of held-out rows."""
         params = {name: value for name, value in params.items() if value is not None}
@@ -235,16 +237,20 @@ class LogisticRegressionCV(LogisticRegression):
             weight = params.get("sample_weight")
             weight = None if weight is None else np.asarray(weight, dtype=np.float64)
             return score_at_once(asked.scoring, X, labels.y, splits, fits, weight)
-        data = _rows(X), labels.classes[labels.y]
+        known = {name: vars(self)[name] for name in COLUMNS_KNOWN if name in vars(self)}
+        if not isinstance(X, Mixed):
+            known.pop("feature_names_in_", None)  # rows are arrays
 
         def model_at(fold: int, ratio: int, C: int) -> LogisticRegression:
             model = LogisticRegression(C=asked.Cs[C], l1_ratio=asked.ratios[ratio], fit_intercept=self.fit_intercept)
-            model.classes_, model.n_features_in_, model._fitted_with_offset = labels.classes, X.shape[1], False
+            model.__dict__.update(known)
+            model.classes_, model._fitted_with_offset = labels.classes, False
             model.coef_, model.intercept_ = fits.coef[fold, ratio, C], fits.intercept[fold, ratio, C]
             return model
 
         return score_by_scorer(
-            get_scorer(asked.scoring), model_at, *data, labels.classes, splits, fits.gap.shape, params
+            *(get_scorer(asked.scoring), model_at, rows, labels.classes[labels.y]),
+            *(labels.classes, splits, fits.gap.shape, params),
         )
 
     def _refit(self, problem: Problem, grid: Grid, fits: FoldFits, choice: Choice) -> Fit:
@@ -327,7 +333,7 @@ def _chosen(rows: Any, every: Array) -> Array:
     return every[given if given.size else given.astype(np.intp)]  # type: ignore[no-any-return]
 
 
-def _rows(X: Array | Sparse) -> Any:
+def _rows(X: Any) -> Any:
     """What rows can be taken from by number."""
     if isinstance(X, np.ndarray):
         return X

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from sklearn.utils.validation import (  # type: ignore[import-untyped]
     validate_data,
 )
 
-from berkson.design import Sparse
+from berkson.design import Sparse, Table
 from berkson.labels import Labels
 from berkson.problem import InputError
 
@@ -23,6 +23,8 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 
 READ_AS_THEY_ARE = frozenset("?bBhHiIlLqQfd")  # characters of the element types that kernels read, in native byte order
+
+COLUMNS_KNOWN = ("n_features_in_", "feature_names_in_", "_categories")  # what an estimator keeps of the columns of X
 
 
 def table(estimator: Any, X: Any, *, reset: bool) -> Array | Sparse:
@@ -43,21 +45,34 @@ def table(estimator: Any, X: Any, *, reset: bool) -> Array | Sparse:
     _refuse_dates(X)
     _refuse_masked(X, "X")
     _refuse_text(X)
-    try:
+    with _reordering_told(estimator, columns, reset=reset):
         array: Any = validate_data(
             estimator, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_all_finite=False
         )
+    as_it_is = array.dtype.char in READ_AS_THEY_ARE and array.dtype.isnative
+    array = array if as_it_is else array.astype(np.float64)
+    return array if isinstance(array, np.ndarray) else _sparse(array)
+
+
+def match_columns(estimator: Any, X: Any, columns: Sequence[str], *, reset: bool) -> None:
+    """Sets, or checks, the number and the names of the columns of a data frame, whatever these hold."""
+    with _reordering_told(estimator, columns, reset=reset):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+
+@contextmanager
+def _reordering_told(estimator: Any, columns: Sequence[str], *, reset: bool) -> Iterator[None]:
+    """Where columns only stand in another order than at fit, the error says how to order them."""
+    named = list(getattr(estimator, "feature_names_in_", ()))
+    try:
+        yield
     except ValueError as error:
-        reordered = columns != (list(estimator.feature_names_in_) if named else [])
-        if reset or not named or not reordered or not set(estimator.feature_names_in_) <= set(columns):
+        if reset or not named or columns == named or not set(named) <= set(columns):
             raise
         raise ValueError(
             f"{error}Order them by name: X[list(model.feature_names_in_)] (pandas, polars), or "
             "X.select(list(model.feature_names_in_)) (pyarrow)"
         ) from None
-    as_it_is = array.dtype.char in READ_AS_THEY_ARE and array.dtype.isnative
-    array = array if as_it_is else array.astype(np.float64)
-    return array if isinstance(array, np.ndarray) else _sparse(array)
 
 
 def _sparse(matrix: Any) -> Sparse:
@@ -81,15 +96,14 @@ def _holds_parts(matrix: Any) -> bool:
 @contextmanager
 def columns_kept_on_failure(estimator: Any) -> Iterator[None]:
     """Where a fit fails, the estimator keeps the number and the names of the columns that its coefficients are of."""
-    known = ("n_features_in_", "feature_names_in_")
-    before = {name: getattr(estimator, name) for name in known if hasattr(estimator, name)}
+    state = vars(estimator)
+    before = {name: state[name] for name in COLUMNS_KNOWN if name in state}
     try:
         yield
     except BaseException:
-        for name in known:
-            if hasattr(estimator, name):
-                delattr(estimator, name)
-        vars(estimator).update(before)
+        for name in COLUMNS_KNOWN:
+            state.pop(name, None)
+        state.update(before)
         raise
 
 
@@ -117,7 +131,7 @@ def _refuse_text(X: Any) -> None:
                 )
 
 
-def label_vector(estimator: Any, X: Array | Sparse, y: Any) -> Array:
+def label_vector(estimator: Any, X: Table, y: Any) -> Array:
     """y as a vector (n,)."""
     if type(y) is not np.ndarray or y.ndim != 1:
         _refuse_masked(y, "y")

@@ -19,7 +19,8 @@ from sklearn.utils._param_validation import (  # type: ignore[import-untyped]
 from sklearn.utils.validation import check_is_fitted  # type: ignore[import-untyped]
 
 from berkson.design import design_of
-from berkson.estimators.inputs import columns_kept_on_failure, label_vector, row_offsets, row_weights, table
+from berkson.estimators.categories import ReadsCategories, read
+from berkson.estimators.inputs import columns_kept_on_failure, label_vector, row_offsets, row_weights
 from berkson.fit import Certificate, Fit, Info, fit
 from berkson.kernels.reference import log1p_exp, log_softmax, sigmoid, softmax
 from berkson.labels import Labels, encode
@@ -31,7 +32,7 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 
 
-class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LogisticRegression(ReadsCategories, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression, binary and softmax, with a proof of every fit.
 
     Minimises, over the coefficients w and the intercept b,
@@ -181,7 +182,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         ridge, lasso = self._penalty()
         with columns_kept_on_failure(self):
-            X = table(self, X, reset=True)
+            X = read(self, X, reset=True, penalised=ridge > 0.0 or lasso > 0.0)
             labels = encode(label_vector(self, X, y))
             weight = row_weights(labels, sample_weight, self.class_weight)
             offsets = None if offset is None else row_offsets(offset, len(X), len(labels.classes))
@@ -249,7 +250,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self, X: Any, labels: Labels, weight: F64 | None, offset: F64 | None, ridge: float, lasso: float
     ) -> Problem:
         """What is fitted, in the names of the table's columns and classes."""
-        names, classes = tuple(getattr(self, "feature_names_in_", ())), tuple(map(str, labels.classes.tolist()))
+        names, classes = self._names(), tuple(map(str, labels.classes.tolist()))
         count, intercept = len(classes), bool(self.fit_intercept)
         return Problem(X, labels.y, count, weight, offset, ridge, intercept, names, classes, lasso=lasso)
 
@@ -312,14 +313,13 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if offset is None and self._fitted_with_offset:
             raise InputError("the model was fitted with an offset: pass offset= here too (zeros for a baseline)")
-        X = table(self, X, reset=False)
+        X = read(self, X, reset=False)
         known = np.isfinite(self.intercept_)  # infinite for a class that a fold of a cross-validation never met
         coef = np.vstack([_dense(self.coef_).T, np.where(known, self.intercept_, 0.0)])
         threads = threads_for(X.shape[0] * X.shape[1] * coef.shape[1])
         eta = design_of(X).linear_predictor(None, np.zeros(X.shape[1]), coef, threads)
         if not np.isfinite(eta).all():
-            names = tuple(getattr(self, "feature_names_in_", ()))
-            raise locate_non_finite(Problem(X, np.empty(0), names=names))
+            raise locate_non_finite(Problem(X, np.empty(0), names=self._names()))
         eta[:, ~known] = self.intercept_[~known]
         if offset is not None:
             eta += row_offsets(offset, len(X), len(self.classes_)).reshape(len(X), -1)

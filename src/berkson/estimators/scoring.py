@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berkson.design import Sparse, design_of
+from berkson.design import Table, design_of
 from berkson.estimators.folds import FoldFits, Split
 from berkson.kernels.reference import log1p_exp, log_softmax, sigmoid, soft_labels, softmax
 from berkson.rows.memory import threads_for
@@ -28,7 +28,7 @@ def scored_at_once(scoring: Any, n_classes: int, params: Mapping[str, Any]) -> b
 
 
 def score_at_once(
-    scoring: str, X: Array | Sparse, codes: Array, splits: Sequence[Split], fits: FoldFits, weight: F64 | None
+    scoring: str, X: Table, codes: Array, splits: Sequence[Split], fits: FoldFits, weight: F64 | None
 ) -> F64:
     """The score (M, R, L) of each fit on the rows that it has not seen, as scikit-learn's scorer of that name has it.
 
@@ -44,7 +44,7 @@ def score_at_once(
     return scores
 
 
-def _predictors(X: Array | Sparse, rows: Array, fits: FoldFits, k: int) -> Iterator[tuple[tuple[int, int], F64]]:
+def _predictors(X: Table, rows: Array, fits: FoldFits, k: int) -> Iterator[tuple[tuple[int, int], F64]]:
     """Place in the grid and linear predictor (m, K) of each fit of a fold, many of them in one reading."""
     L, K, p = fits.coef.shape[2:]
     coef, design = fits.coef[k].reshape(-1, p), design_of(X)
@@ -106,12 +106,17 @@ def score_by_scorer(
     params: Mapping[str, Any],
 ) -> F64:
     """The score (M, R, L) of the model at each place, by a scorer `scorer(estimator, X, y, **params)`."""
+    from sklearn.utils import _safe_indexing  # type: ignore[import-untyped]
     from sklearn.utils.validation import _check_method_params  # type: ignore[import-untyped]
 
     scorer = _of_all_classes(scorer, classes)
     scores = np.empty(shape)
     for k, (_, test) in enumerate(splits):
-        rows, labels, extra = X[test], y[test], _check_method_params(X=X, params=dict(params), indices=test)
+        rows, labels, extra = (
+            _safe_indexing(X, test),
+            y[test],
+            _check_method_params(X=X, params=dict(params), indices=test),
+        )
         for j, i in np.ndindex(shape[1:]):
             scores[k, j, i] = scorer(model_at(k, j, i), rows, labels, **extra)
     return scores
