@@ -7,7 +7,7 @@ itself) and computed anew only where the steps stop contracting.  Along a path o
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -28,7 +28,8 @@ from berkson.solvers.run import Solver
 F64 = npt.NDArray[np.float64]
 
 CONTRACTS = 0.2  # of the estimated gap: what an iteration must leave, or the Hessian is computed anew
-SHORTEST = 1e-6  # part of a step
+SHORTEST, SHORTEST_DAMPED = 1e-6, 1e-2  # part of a step
+SOFTEST, FIRMEST = 1e-4, 1e4  # damping, each 100 times the last: at 1 no coordinate moves by more than about 1
 TINY = 1e-300
 
 
@@ -78,6 +79,14 @@ class Model:
         free = excess[smooth] ** 2 / np.maximum(self.hessian.diagonal()[smooth], TINY)
         return slack + penalty.dual_norm(excess) * self.value(penalty) + float(free.sum())
 
+    def damped(self, damping: float) -> Model:
+        """With so much of the larger of curvature and gradient along every coordinate besides."""
+        if damping == 0.0:
+            return self
+        assert self.at.gradient is not None
+        scale = max(float(self.hessian.diagonal().max()), float(np.abs(self.at.gradient).max()))
+        return replace(self, hessian=self.hessian + damping * scale * np.eye(len(self.theta)))
+
     def corrected(self, theta: F64, at: Evaluation) -> Model:
         """Moved to theta; where no Hessian came with it, the old one made to map the step to the change of gradient."""
         if at.hessian is not None:
@@ -89,7 +98,9 @@ class Model:
         expected = float(step @ bent)
         if not curvature > 1e-8 * expected > 0.0:
             return Model(theta, at, self.hessian, False)
-        corrected = self.hessian + np.outer(change, change) / curvature - np.outer(bent, bent) / expected
+        both = np.array([change, bent])
+        corrected = (both * np.array([[1.0 / curvature], [-1.0 / expected]])).T @ both
+        corrected += self.hessian
         return Model(theta, at, corrected, False)
 
 
@@ -165,18 +176,22 @@ def minimum_of_model(model: Model, penalty: ElasticNet) -> F64:
 
 
 def _step(model: Model, penalty: ElasticNet, order: int, sample: Sample | None) -> Solver[Model | None]:
-    """To the minimum of the quadratic model, or as far towards it as the objective falls; None where it does not."""
-    theta, to, value = model.theta, minimum_of_model(model, penalty), model.value(penalty)
-    step = to - theta
-    predicted = penalty.slope(theta, to, model.gradient(penalty))
-    if not predicted < ROUNDING * abs(value):  # a change within rounding may still lower a gradient
-        return None
-    length = 1.0
-    while True:
-        trial = to if length == 1.0 else theta + length * step
-        moved = model.corrected(trial, (yield Evaluate(trial, order, sample)))
-        if moved.value(penalty) <= value + ARMIJO * length * predicted + ROUNDING * abs(value):
-            return moved
-        length *= 0.5
-        if length < SHORTEST:
+    """To the minimum of the quadratic model, or as far towards it as the objective falls; None where it does not.
+    Where the loss has hardly any curvature its exact model means nothing far out, and is damped."""
+    gradient, value, damping = model.gradient(penalty), model.value(penalty), 0.0
+    while damping <= FIRMEST:
+        to = minimum_of_model(model.damped(damping), penalty)
+        predicted = penalty.slope(model.theta, to, gradient)
+        if not predicted < ROUNDING * abs(value):  # a change within rounding may still lower a gradient
             return None
+        length = 1.0
+        while length >= (SHORTEST if damping == 0.0 else SHORTEST_DAMPED):
+            trial = to if length == 1.0 else model.theta + length * (to - model.theta)
+            moved = model.corrected(trial, (yield Evaluate(trial, order, sample)))
+            if moved.value(penalty) <= value + ARMIJO * length * predicted + ROUNDING * abs(value):
+                return moved
+            length *= 0.5
+        if not model.fresh:
+            return None
+        damping = max(SOFTEST, 100.0 * damping)
+    return None
