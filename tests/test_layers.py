@@ -53,7 +53,7 @@ ROOMS = {
     "threadpoolctl": {"blas"},
     "scipy": {"recession", "rank", "separation", "inference", "estimators"},
     "sklearn": {"estimators"},
-    "narwhals": {"table", "logistic", "estimators"},
+    "narwhals": {"table", "logistic", "estimators", "report"},
     "pyarrow": {"read"},
     "rich": {"cli", "report"},
     "matplotlib": {"report"},

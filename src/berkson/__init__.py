@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from berkson.logistic.selection import cross_validate, path
     from berkson.notices import RankWarning, SeparationWarning
     from berkson.problem import InputError
+    from berkson.report.boundary import DecisionBoundary
 
     __version__: str
 
 __all__ = [
+    "DecisionBoundary",
     "InputError",
     "KernelLogisticRegression",
     "LogisticRegression",
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "DecisionBoundary": "berkson.report.boundary",
     "InputError": "berkson.problem",
     "KernelLogisticRegression": "berkson.estimators",
     "LogisticRegression": "berkson.estimators",

@@ -13,6 +13,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 Ink = int | Literal["plain", "quiet"]  # a number: that colour of the palette, which begins again at its end
+Shape = Literal["circle", "square", "triangle", "diamond"]
 
 # Of middling lightness, told apart by most colour-blind eyes where they are neighbours, on white and on black.
 PALETTE = (
@@ -44,12 +45,13 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Dots at points (m,); `names` (m,) are shown under the pointer."""
+    """Dots at points (m,), or other shapes; `names` (m,) are shown under the pointer."""
 
     x: F64
     y: F64
     ink: Ink = "plain"
     names: tuple[str, ...] = ()
+    shape: Shape = "circle"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +77,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Text:
-    """A text that begins at, is centred on, or ends at a point."""
+    """A text that begins at, is centred on, or ends at a point; `halo`: with a rim that keeps it readable on marks."""
 
     x: float
     y: float
     text: str
     ink: Ink = "plain"
     anchor: Literal["start", "middle", "end"] = "middle"
+    halo: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,26 @@ class Cells:
     opacity: F64
 
 
-Mark = Line | Points | Spans | Rule | Text | Cells
+@dataclass(frozen=True, eq=False)
+class Area:
+    """What loops through points (m,), NaN between them, surround an odd number of times, as strong as its opacity."""
+
+    x: F64
+    y: F64
+    ink: Ink
+    opacity: float
+
+
+Mark = Line | Points | Spans | Rule | Text | Cells | Area
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a colour and a shape stand for, above the panel."""
+
+    text: str
+    ink: Ink
+    shape: Shape = "circle"
 
 
 @dataclass(frozen=True)
@@ -109,7 +131,8 @@ class End:
 
 @dataclass(frozen=True)
 class Panel:
-    """Marks, later ones above earlier ones; `top`: ticks along the upper edge, with a label; height in pixels."""
+    """Marks, later ones above earlier ones; `top`: ticks along the upper edge, with a label, or `key`: what colours and
+    shapes stand for; height in pixels."""
 
     x: Axis
     y: Axis
@@ -119,6 +142,7 @@ class Panel:
     top: tuple[tuple[float, str], ...] = ()
     top_label: str = ""
     height: int = 340
+    key: tuple[Key, ...] = ()
 
 
 def axis(label: str, values: Array, count: int = 6, margin: float = 0.04) -> Axis:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from berkson.report.layout import clean
-from berkson.report.panels import PALETTE, Cells, Ink, Line, Mark, Panel, Points, Rule, Spans, Text
+from berkson.report.panels import PALETTE, Area, Cells, Ink, Line, Mark, Panel, Points, Rule, Spans, Text
 from berkson.report.svg import ABOVE, BELOW, GRID, INK, LETTER, LINE, LONGEST, PAPER, QUIET, TITLE, WIDTH, apart
 
 DPI = 96  # pixels of an inch on the screen; the file has twice as many
 POINT = 72.0 / DPI  # of a font, in pixels
+MARKERS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D"}
 
 
 def save_png(title: str, panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
@@ -50,6 +51,8 @@ def _frame(panel: Panel, on: Any) -> None:
     on.tick_params(colors=QUIET, axis="x")
     if panel.title:
         on.set_title(_plain(panel.title), fontsize=12 * POINT, loc="left", fontweight="bold", color=INK)
+    if panel.key:
+        _key(panel, on)
     if panel.top:
         above = on.secondary_xaxis("top")
         above.set_xticks([at for at, _ in panel.top], [_plain(text) for _, text in panel.top], fontsize=small)
@@ -63,7 +66,8 @@ def _mark(mark: Mark, on: Any) -> None:
         width = 0.9 if mark.ink == "quiet" else 1.5
         on.plot(mark.x, mark.y, color=_colour(mark.ink), linewidth=width, linestyle="--" if mark.dashed else "-")
     elif isinstance(mark, Points):
-        on.scatter(mark.x, mark.y, s=18, color=_colour(mark.ink), edgecolors=PAPER, linewidths=0.6, zorder=3)
+        look = {"color": _colour(mark.ink), "marker": MARKERS[mark.shape]}
+        on.scatter(mark.x, mark.y, s=18, edgecolors=PAPER, linewidths=0.6, zorder=3, **look)
     elif isinstance(mark, Spans):
         middle, half = 0.5 * (mark.low + mark.high), 0.5 * (mark.high - mark.low)
         on.errorbar(mark.x, middle, half, fmt="none", ecolor=_colour(mark.ink), elinewidth=0.9, capsize=2)
@@ -77,9 +81,46 @@ def _mark(mark: Mark, on: Any) -> None:
         on.annotate(_plain(mark.text), (mark.x, at), (step, drop), color=QUIET, fontsize=10 * POINT, **place)
     elif isinstance(mark, Text):
         sides = {"start": "left", "middle": "center", "end": "right"}
-        on.text(mark.x, mark.y, _plain(mark.text), color=_colour(mark.ink), ha=sides[mark.anchor], va="center")
+        drawn = on.text(mark.x, mark.y, _plain(mark.text), color=_colour(mark.ink), ha=sides[mark.anchor], va="center")
+        if mark.halo:
+            _halo(drawn)
+    elif isinstance(mark, Area):
+        _area(mark, on)
     elif isinstance(mark, Cells):
         _cells(mark, on)
+
+
+def _key(panel: Panel, on: Any) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=_colour(key.ink), marker=MARKERS[key.shape], linestyle="", markeredgecolor=PAPER)
+        for key in panel.key
+    ]
+    names = [_plain(key.text if len(key.text) <= LONGEST else key.text[: LONGEST - 1] + "…") for key in panel.key]
+    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": len(names), "frameon": False}
+    on.legend(handles, names, fontsize=11 * POINT, handletextpad=0.1, borderpad=0.1, **place)
+    if panel.title:
+        on.set_title(on.get_title("left"), loc="left", fontsize=12 * POINT, fontweight="bold", color=INK, pad=24)
+
+
+def _halo(drawn: Any) -> None:
+    from matplotlib.patheffects import withStroke
+
+    drawn.set(path_effects=[withStroke(linewidth=2.6, foreground=PAPER)], zorder=4, fontsize=11 * POINT)
+
+
+def _area(mark: Area, on: Any) -> None:
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    if not len(mark.x):
+        return
+    points = np.column_stack([mark.x, mark.y])
+    gaps = np.isnan(mark.x)
+    first = np.append(True, gaps[:-1])
+    codes = np.where(first, Path.MOVETO, Path.LINETO)[~gaps]
+    on.add_patch(PathPatch(Path(points[~gaps], codes), facecolor=_colour(mark.ink), alpha=mark.opacity, linewidth=0))
 
 
 def _cells(mark: Cells, on: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.report.layout import clean, width_of
-from berkson.report.panels import PALETTE, Cells, End, Ink, Line, Panel, Points, Rule, Spans, Text
+from berkson.report.panels import PALETTE, Area, Cells, Ink, Line, Panel, Points, Rule, Shape, Spans, Text
 
 F64 = npt.NDArray[np.float64]
 
@@ -30,7 +30,7 @@ _STYLE = """\
 .berkson-quiet{fill:#9aa4b0}
 .berkson-grid{stroke:#2c323a}
 .berkson-edge{stroke:#9aa4b0}
-.berkson-point{stroke:#14171c}
+.berkson-point,.berkson-halo{stroke:#14171c}
 .berkson-plain{stroke:#e4e7eb}
 }"""
 
@@ -41,7 +41,7 @@ def svg(title: str, panels: Sequence[Panel]) -> str:
     inner = WIDTH - LEFT - RIGHT - (int(LETTER * room) + 12 if room else 0)
     body, top = [], TITLE if title else 8
     for panel in panels:
-        upper = ABOVE + (18 if panel.title else 0) + (20 if panel.top else 0)
+        upper = ABOVE + (18 if panel.title else 0) + (20 if panel.top or panel.key else 0)
         body.append(_Drawn(panel, inner, top + upper).svg())
         top += upper + panel.height + BELOW
     heading = _text(16, 23, title, weight=600, size=14) if title else ""
@@ -96,8 +96,13 @@ class _Drawn:
             yield _text(LEFT + self.x(value), self.top - 8, text, "middle", "quiet")
         if panel.top_label:
             yield _text(LEFT - 8, self.top - 8, panel.top_label, "end", "quiet")
+        x = LEFT + 6.0
+        for key in panel.key:
+            yield _dot(x, self.top - 13, key.ink, key.shape)
+            yield _text(x + 9, self.top - 9, _cut(key.text))
+            x += 30 + LETTER * width_of(_cut(key.text))
         if panel.title:
-            above = 28 if panel.top else 10
+            above = 28 if panel.top or panel.key else 10
             yield _text(LEFT, self.top - above, panel.title, weight=600)
 
     def rules(self) -> Iterator[str]:
@@ -122,20 +127,24 @@ class _Drawn:
         for end, at, place in zip(ends, wanted, apart(wanted, LINE, self.panel.height), strict=True):
             points = f"{x + 1:.1f},{self.top + at:.1f} {x + 9:.1f},{self.top + place:.1f}"
             yield f'<polyline points="{points}" fill="none" {_stroke(end.ink)} stroke-opacity=".55"/>'
-            yield _text(x + 13, self.top + place + 4, _short(end), "start", end.ink)
+            yield _text(x + 13, self.top + place + 4, _cut(end.text), "start", end.ink)
 
     # --- marks --------------------------------------------------------------------------------------------------------
 
-    def mark(self, mark: Line | Points | Spans | Text | Cells) -> str:
+    def mark(self, mark: Line | Points | Spans | Text | Cells | Area) -> str:
         if isinstance(mark, Line):
             return self.line(mark)
         if isinstance(mark, Points):
             return self.points(mark)
         if isinstance(mark, Spans):
             return self.spans(mark)
+        if isinstance(mark, Area):
+            return (
+                f'<path d="{self.path(mark)}" {_fill(mark.ink)} fill-opacity="{mark.opacity:.2f}" fill-rule="evenodd"/>'
+            )
         return self.cells(mark) if isinstance(mark, Cells) else self.text(mark)
 
-    def line(self, mark: Line) -> str:
+    def path(self, mark: Line | Area) -> str:
         steps, pen = [], "M"
         for x, y in zip(mark.x.tolist(), mark.y.tolist(), strict=True):
             if x != x or y != y:
@@ -143,7 +152,10 @@ class _Drawn:
                 continue
             steps.append(f"{pen}{self.x(x):.1f} {self.y(y):.1f}")
             pen = "L"
-        path = "".join(steps)
+        return "".join(steps)
+
+    def line(self, mark: Line) -> str:
+        path = self.path(mark)
         dashed = ' stroke-dasharray="5 4"' if mark.dashed else ""
         thin = "1" if mark.ink == "quiet" else "1.9"
         drawn = (
@@ -158,8 +170,7 @@ class _Drawn:
     def points(self, mark: Points) -> str:
         names = mark.names or ("",) * len(mark.x)
         return "".join(
-            f'<circle class="berkson-point" cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="3.2" '
-            f'{_fill(mark.ink)} stroke="{PAPER}" stroke-width=".8">{_title(name)}</circle>'
+            _dot(self.x(x), self.y(y), mark.ink, mark.shape, name)
             for x, y, name in zip(mark.x.tolist(), mark.y.tolist(), names, strict=True)
             if x == x and y == y
         )
@@ -173,7 +184,13 @@ class _Drawn:
         return f'<path class="{_class(mark.ink)}" d="{"".join(parts)}" fill="none" {_stroke(mark.ink, styled=False)}/>'
 
     def text(self, mark: Text) -> str:
-        return _text(self.x(mark.x), self.y(mark.y) + 4, mark.text, mark.anchor, mark.ink)
+        drawn = _text(self.x(mark.x), self.y(mark.y) + 4, mark.text, mark.anchor, mark.ink)
+        if not mark.halo:
+            return drawn
+        rim = (
+            f'<g class="berkson-halo" stroke="{PAPER}" stroke-width="3.5" stroke-linejoin="round" paint-order="stroke">'
+        )
+        return f"{rim}{drawn}</g>"
 
     def cells(self, mark: Cells) -> str:
         """Equal neighbours in a column are one rectangle; edges lie between whole pixels, so that no seams show."""
@@ -210,9 +227,19 @@ def apart(wanted: Sequence[float], least: float, height: float) -> list[float]:
     return [start(*run) + k * least for run in runs for k in range(run[1])]
 
 
-def _short(end: End) -> str:
+def _dot(x: float, y: float, ink: Ink, shape: Shape, name: str = "") -> str:
+    place = {
+        "circle": f'<circle class="berkson-point" cx="{x:.1f}" cy="{y:.1f}" r="3.2"',
+        "square": f'<path class="berkson-point" d="M{x - 2.9:.1f} {y - 2.9:.1f}h5.8v5.8h-5.8z"',
+        "triangle": f'<path class="berkson-point" d="M{x:.1f} {y - 3.9:.1f}l3.7 6.6h-7.4z"',
+        "diamond": f'<path class="berkson-point" d="M{x:.1f} {y - 4.1:.1f}l4.1 4.1l-4.1 4.1l-4.1 -4.1z"',
+    }[shape]
+    tag = "circle" if shape == "circle" else "path"
+    return f'{place} {_fill(ink)} stroke="{PAPER}" stroke-width=".8">{_title(name)}</{tag}>'
+
+
+def _cut(text: str) -> str:
     """A name of at most `LONGEST` letters: its two ends."""
-    text = end.text
     if width_of(text) <= LONGEST:
         return text
     half = (LONGEST - 1) // 2
