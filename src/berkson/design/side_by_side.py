@@ -20,7 +20,7 @@ Indices = npt.NDArray[np.intp]
 Sums = tuple[float, float, F64 | None, F64 | None]
 
 CELLS = 1 << 20  # cells that are looked at together, or made dense
-PREDICTORS = 1 << 16  # linear predictors that are held at a time
+PREDICTORS = 1 << 18  # linear predictors that are held at a time: sums of many columns are dear to begin
 
 
 @dataclass(frozen=True)
