@@ -114,7 +114,7 @@ class ElasticNet(Ridge):
 
     def regular(self, hessian: F64) -> F64:
         """The smooth part's Hessian from that of the loss, regular where coefficients are determined."""
-        return hessian + np.diag(self.strength)
+        return hessian + np.diag(self.strength) if self.has_ridge else hessian
 
     def placed(self, theta: F64) -> F64:
         """The same predictions by coefficients that this penalty likes best."""
@@ -143,7 +143,7 @@ class SymmetricNet(ElasticNet):
     def regular(self, hessian: F64) -> F64:
         """With a little curvature along class shifts, where the loss has none: no gradient lies along them."""
         K = self.n_classes
-        full = super().regular(hessian)
+        full = hessian + np.diag(self.strength)
         blocks = full.reshape(K, -1, K, full.shape[0] // K)
         each = np.einsum("kjkj->j", blocks) / K
         column = np.arange(len(each))

@@ -1,10 +1,7 @@
-// What working with a few of many columns takes: gathering the cells of a sparse table that lie in them, and coordinate
-// descent on their Hessian.  What is computed stands in sparse_reference.py and descent.py.
+// Gathering the cells of a sparse table that lie in a few of its columns.  What is computed stands in sparse_reference.py.
 
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <system_error>
 #include <thread>
 
@@ -130,42 +127,6 @@ PyObject* gather(PyObject* const* a) {
             });
         });
     });
-    Py_END_ALLOW_THREADS;
-    Py_RETURN_NONE;
-}
-
-// hessian (s, s), gradient (s,), threshold (s,), x (s,), epochs, close: moves x and the gradient of the smooth part there
-PyObject* descend(PyObject* const* a) {
-    Array hessian(a[0], "hessian"), gradient(a[1], "gradient", true), threshold(a[2], "threshold"), x(a[3], "x", true);
-    const long epochs = PyLong_AsLong(a[4]);
-    const double close = PyFloat_AsDouble(a[5]);
-    if (PyErr_Occurred()) throw Raised();
-    x.expect(1, -1);
-    const ptrdiff_t s = x.size(0);
-    hessian.expect(2, s, s), gradient.expect(1, s), threshold.expect(1, s);
-    const double *h = hessian.writable(), *pull = threshold.writable();
-    double *g = gradient.writable(), *at = x.writable();
-    Py_BEGIN_ALLOW_THREADS;
-    bool all = true;
-    for (long epoch = 0; epoch < epochs; epoch++) {
-        double most = 0.0;
-        for (ptrdiff_t j = 0; j < s; j++) {
-            const double* row = h + j * s;
-            const double bend = row[j];
-            if (!(bend > 0.0) || (!all && at[j] == 0.0)) continue;
-            const double to = bend * at[j] - g[j];
-            const double size = std::fabs(to) - pull[j];
-            const double step = (size > 0.0 ? std::copysign(size, to) / bend : 0.0) - at[j];
-            if (step == 0.0) continue;
-            most = std::max(most, std::fabs(step) * bend);
-            at[j] = size > 0.0 ? at[j] + step : 0.0;
-            for (ptrdiff_t k = 0; k < s; k++) g[k] += step * row[k];
-        }
-        if (most <= close) {
-            if (all) break;
-            all = true;
-        } else all = false;  // those that are not zero, until they are settled
-    }
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }

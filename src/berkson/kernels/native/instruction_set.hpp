@@ -59,6 +59,6 @@ const Kernels JOINED(sparse_, NAME) = {sparse::moments,     sparse::linear_predi
 const Kernels JOINED(coded_, NAME) = {nullptr,                   coded::linear_predictor,      coded::logistic, coded::multinomial,
                                       coded::logistic_curvature, coded::multinomial_curvature, coded::tables,   coded::quadratic_form};
 const ReplicateKernels JOINED(replicates_, NAME) = {replicates::at_point, replicates::changes};
-const Minimiser JOINED(quadratic_, NAME) = quadratic::minimum;
+const QuadraticKernels JOINED(quadratic_, NAME) = {quadratic::minimum, quadratic::descend};
 }  // namespace berkson
 END_TARGET

@@ -204,12 +204,12 @@ int set_up(PyObject* module) {
                             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
     if (has_avx2 && (!wanted || !strcmp(wanted, "avx2"))) {
         kernels = &avx2, sparse_kernels = &sparse_avx2, coded_kernels = &coded_avx2, replicate_kernels = &replicates_avx2;
-        minimise_quadratic = quadratic_avx2;
+        quadratic_kernels = &quadratic_avx2;
         instruction_set = "avx2", found = true;
     }
     if (has_avx512 && (!wanted || !strcmp(wanted, "avx512"))) {
         kernels = &avx512, sparse_kernels = &sparse_avx512, coded_kernels = &coded_avx512, replicate_kernels = &replicates_avx512;
-        minimise_quadratic = quadratic_avx512;
+        quadratic_kernels = &quadratic_avx512;
         instruction_set = "avx512", found = true;
     }
 #endif
@@ -217,7 +217,7 @@ int set_up(PyObject* module) {
         PyErr_Format(PyExc_RuntimeError, "BERKSON_ISA=%s: this machine cannot run it; take avx512, avx2 or baseline", wanted);
         return -1;
     }
-    for (PyMethodDef* more : {sparse_methods, coded_methods, replicate_methods, quadratic_methods})
+    for (PyMethodDef* more : {sparse_methods, coded_methods, replicate_methods, quadratic_methods, systems_methods})
         if (PyModule_AddFunctions(module, more)) return -1;
     return PyModule_AddStringConstant(module, "instruction_set", instruction_set);
 }

@@ -1,5 +1,5 @@
 // The minimum of a quadratic plus absolute values by feature-sign search, where the systems it meets are regular.  The
-// algorithm stands in quadratic_reference.py.
+// algorithm stands in quadratic_reference.py; and coordinate descent, as in descent.py.
 
 namespace quadratic {
 
@@ -153,6 +153,35 @@ static bool minimum(const Quadratic& q, double* scratch) {
             }
     }
     return false;
+}
+
+// a += scale * b
+INLINE void add(ptrdiff_t count, double scale, const double* b, double* a) {
+    const vd by = splat(scale);
+    ptrdiff_t i = 0;
+    for (; i + W <= count; i += W) store(a + i, load(a + i) + by * load(b + i));
+    for (; i < count; i++) a[i] += scale * b[i];
+}
+
+static void descend(const Quadratic& q, double* gradient, long epochs, double close) {
+    bool all = true;
+    for (long epoch = 0; epoch < epochs; epoch++) {
+        double most = 0.0;
+        for (ptrdiff_t j = 0; j < q.d; j++) {
+            const double bend = q.hessian[j * q.d + j];
+            if (!(bend > 0.0) || (!all && q.x[j] == 0.0)) continue;
+            const double to = bend * q.x[j] - gradient[j], size = __builtin_fabs(to) - q.threshold[j];
+            const double step = (size > 0.0 ? __builtin_copysign(size, to) / bend : 0.0) - q.x[j];
+            if (step == 0.0) continue;
+            if (__builtin_fabs(step) * bend > most) most = __builtin_fabs(step) * bend;
+            q.x[j] = size > 0.0 ? q.x[j] + step : 0.0;
+            add(q.d, step, q.hessian + j * q.d, gradient);
+        }
+        if (most <= close) {
+            if (all) break;
+            all = true;
+        } else all = false;  // those that are not zero, until they are settled
+    }
 }
 
 }  // namespace quadratic

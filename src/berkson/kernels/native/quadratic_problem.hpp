@@ -13,13 +13,17 @@ struct Quadratic {
     static ptrdiff_t doubles(ptrdiff_t d) { return (round_up(d, lanes) + lanes + 12) * round_up(d, lanes); }
 };
 
-// From x to the minimum; false where a system is nearly singular, with x anywhere.
-using Minimiser = bool (*)(const Quadratic&, double* scratch);
+// minimise: from x to the minimum; false where a system is nearly singular, with x anywhere.
+// descend: coordinate by coordinate, `gradient` that of the smooth part, kept up; see descent.py.
+struct QuadraticKernels {
+    bool (*minimise)(const Quadratic&, double* scratch);
+    void (*descend)(const Quadratic&, double* gradient, long epochs, double close);
+};
 
-extern const Minimiser quadratic_baseline;
+extern const QuadraticKernels quadratic_baseline;
 #ifdef BERKSON_X86
-extern const Minimiser quadratic_avx2, quadratic_avx512;
+extern const QuadraticKernels quadratic_avx2, quadratic_avx512;
 #endif
-extern Minimiser minimise_quadratic;
+extern const QuadraticKernels* quadratic_kernels;
 
 }  // namespace berkson

@@ -255,7 +255,6 @@ PyMethodDef sparse_methods[] = {method<moments, 10>("sparse_moments"),
                                       method<gram, 9>("sparse_gram"),
                                       method<quadratic_form, 9>("sparse_quadratic_form"),
                                       method<gather, 9>("sparse_columns"),
-                                      method<descend, 6>("descend"),
                                       {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace berkson
