@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from berkson.logistic.paths import LogitCrossValidation, LogitPath
     from berkson.logistic.penalised import PenalisedFit
     from berkson.logistic.selection import cross_validate, path
+    from berkson.logistic.smooth import SmoothFit
     from berkson.notices import RankWarning, SeparationWarning
     from berkson.problem import InputError
     from berkson.report.boundary import DecisionBoundary
@@ -32,6 +33,7 @@ __all__ = [
     "RankWarning",
     "SeparationWarning",
     "Shift",
+    "SmoothFit",
     "StatisticsError",
     "__version__",
     "cross_validate",
@@ -52,6 +54,7 @@ _HOME = {
     "RankWarning": "berkson.notices",
     "SeparationWarning": "berkson.notices",
     "Shift": "berkson.inference.scenarios",
+    "SmoothFit": "berkson.logistic.smooth",
     "StatisticsError": "berkson.inference.estimates",
     "cross_validate": "berkson.logistic.selection",
     "logit": "berkson.logistic",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from berkson.formula.calls import learned_calls
 from berkson.formula.errors import FormulaError
 from berkson.formula.parser import parse_sides
 from berkson.formula.syntax import PRODUCT, SUM, Call, Chain, Name, Node, columns_of, has_dot
@@ -41,6 +42,11 @@ class Formula:
         """The columns named on the right, each with the position of its first mention."""
         return columns_of(self.right)
 
+    @property
+    def has_smooths(self) -> bool:
+        """Whether a term of it is a smooth, s(x), whose penalty the data are to choose."""
+        return any(call.function == "s" for call in learned_calls(self.right))
+
     def expand(self, others: tuple[str, ...]) -> Expansion:
         """The terms, where `.` stands for the columns in `others`."""
         return expand(self.right, others)
@@ -58,8 +64,8 @@ def parse(text: str) -> Formula:
     `1` for the intercept; names that are not plain between backquotes.  Variables: columns; `C(g, ref="level")` and
     `C(g, contrasts)` for a column as categories, with treatment, sum, helmert, poly or diff contrasts (`contrasts`);
     `I(...)` for arithmetic; the functions log, log2, log10, log1p, exp, expm1, sqrt, abs, sin, cos, tan; poly, ns, bs,
-    cr and scale, which learn from data (`bases`).  `offset(...)` is added to the linear predictor with coefficient 1,
-    and is no term.  Raises FormulaError, one sentence with the position, for anything else.  Nothing is executed.
+    cr, s and scale, which learn from data (`bases`).  `offset(...)` is added to the linear predictor, with coefficient
+    1, and is no term.  Raises FormulaError, one sentence with the position, for anything else.  Nothing is executed.
     """
     left, right = parse_sides(text)
     response = None if left is None else _response(left)

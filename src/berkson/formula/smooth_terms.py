@@ -25,9 +25,11 @@ F64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SmoothTerm:
-    """name: as `s(age)`, `s(age):sex[male]`; `columns` of the design, and those that each penalty holds, by name."""
+    """name: as `s(age)`, `s(age):sex[male]`; the smooth variables, such as s(age), of which it is made; its columns of
+    the design, and those that each penalty holds, by name."""
 
     name: str
+    variables: tuple[Node, ...]
     columns: tuple[int, ...]
     penalties: Mapping[str, tuple[int, ...]]
 
@@ -52,7 +54,8 @@ def _of_product(item: Product, bases: Mapping[Node, Basis]) -> Iterator[SmoothTe
             for bends in product((False, True), repeat=len(bent))
         }
         everything = tuple(sorted(column for columns in parts.values() for column in columns))
-        yield SmoothTerm(name, everything, {_named(name, bent, b): columns for b, columns in parts.items() if any(b)})
+        penalties = {_named(name, bent, bends): columns for bends, columns in parts.items() if any(bends)}
+        yield SmoothTerm(name, tuple(bent), everything, penalties)
 
 
 def _places(item: Product, first: int, bends: Mapping[Node, bool]) -> Iterator[int]:

@@ -58,6 +58,15 @@ class Smooth:
         """The number of columns."""
         return self.size - 1
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """Of the values that it was learned from."""
+        if self.cardinal:
+            return self.knots[0], self.knots[-1]
+        low, high = self.knots[3], self.knots[-4]
+        margin = MARGIN * (high - low) / (1.0 + 2.0 * MARGIN)
+        return low + margin, high - margin
+
     @cached_property
     def _pieces(self) -> tuple[F64, ...]:
         matrix = np.array(self.matrix).reshape(self.size, self.width)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from berkson.inference.estimates import StatisticsError
+from berkson.inference.covariance import Covariance
+from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.inference.predictions import Policy, Predictions, predictions
 from berkson.inference.quantities import Quantities
 from berkson.inference.scenarios import Population, fitted_population
@@ -28,12 +29,38 @@ if TYPE_CHECKING:
 F64 = npt.NDArray[np.float64]
 
 
+class Predicting(Protocol):
+    """What predictions are shaped by: both kinds of fits have it."""
+
+    @property
+    def frames(self) -> Frames: ...
+    @property
+    def prepared(self) -> Prepared: ...
+    @property
+    def model(self) -> Model: ...
+    @property
+    def classes(self) -> list[Any]: ...
+    @property
+    def reference(self) -> int: ...
+
+
+class Answering(Predicting, Protocol):
+    """What effects and intervals are made of: fits with a covariance have it."""
+
+    @property
+    def estimates(self) -> Estimates: ...
+    @property
+    def covariance(self) -> Covariance: ...
+    @property
+    def level(self) -> float: ...
+
+
 def listed(names: str | Sequence[str]) -> Sequence[str]:
     """One name as a list of one."""
     return [names] if isinstance(names, str) else names
 
 
-def population(fit: Numbers) -> Population:
+def population(fit: Answering) -> Population:
     """The rows of the fit, whom averages are over."""
     return fitted_population(fit.estimates, fit.prepared.schema, fit.prepared.complete)
 
@@ -41,7 +68,7 @@ def population(fit: Numbers) -> Population:
 # --- predictions ----------------------------------------------------------------------------------------------------
 
 
-def predict(fit: Numbers, new: Any, kind: str, interval: bool | float, offset: Any, policy: Policy) -> Any:
+def predict(fit: Answering, new: Any, kind: str, interval: bool | float, offset: Any, policy: Policy) -> Any:
     """See `LogitFit.predict`."""
     if kind not in ("probability", "link", "class"):
         raise ValueError(f"kind={kind!r} is no kind of prediction; choose 'probability', 'link' or 'class'")
@@ -60,7 +87,7 @@ def predict(fit: Numbers, new: Any, kind: str, interval: bool | float, offset: A
     return shaped(fit, kind, found.value, index) if level is None else _with_errors(fit, found, index)
 
 
-def _values(fit: Numbers, kind: str) -> F64:
+def _values(fit: Answering, kind: str) -> F64:
     """(n, R) of the rows fitted, without standard errors."""
     estimates = fit.estimates
     eta = estimates.linear_predictor()
@@ -74,7 +101,7 @@ def _values(fit: Numbers, kind: str) -> F64:
     return probability
 
 
-def _predictions(fit: Numbers, new: Any, kind: str, level: float | None, offset: Any, policy: Policy) -> Predictions:
+def _predictions(fit: Answering, new: Any, kind: str, level: float | None, offset: Any, policy: Policy) -> Predictions:
     schema = fit.prepared.schema
     if new is None:
         table, shift = fit.prepared.complete, _offset(population(fit).offset)
@@ -100,21 +127,6 @@ def _offset(given: Any) -> str | F64 | None:
     if given is None or isinstance(given, str):
         return given
     return from_frame({"offset": given})["offset"].as_number().values.astype(np.float64)
-
-
-class Predicting(Protocol):
-    """What predictions are shaped by: both kinds of fits have it."""
-
-    @property
-    def frames(self) -> Frames: ...
-    @property
-    def prepared(self) -> Prepared: ...
-    @property
-    def model(self) -> Model: ...
-    @property
-    def classes(self) -> list[Any]: ...
-    @property
-    def reference(self) -> int: ...
 
 
 def _names(fit: Predicting, kind: str) -> list[str]:
@@ -148,7 +160,7 @@ def _classes(fit: Predicting, probability: F64) -> Any:
     return np.array(chosen.tolist()) if fit.frames.library is None else chosen.tolist()
 
 
-def _with_errors(fit: Numbers, found: Predictions, index: Any) -> Any:
+def _with_errors(fit: Answering, found: Predictions, index: Any) -> Any:
     assert found.std_error is not None
     assert found.lower is not None
     assert found.upper is not None
@@ -198,7 +210,7 @@ def augment(fit: Numbers, kind: str) -> Any:
 NUMBERS = ("estimate", "std.error", "statistic", "p.value", "conf.low", "conf.high")
 
 
-def quantities_table(fit: Numbers, found: Quantities, level: float | None) -> Any:
+def quantities_table(fit: Answering, found: Quantities, level: float | None) -> Any:
     """Effects, averages or contrasts: term, contrast, y.level, held and grouping columns, then the numbers."""
     for note in found.notes:
         warnings.warn(note, UserWarning, stacklevel=3)
@@ -217,7 +229,7 @@ def quantities_table(fit: Numbers, found: Quantities, level: float | None) -> An
     return fit.frames.table(columns)
 
 
-def average_effects(fit: Numbers) -> Quantities | str:
+def average_effects(fit: Answering) -> Quantities | str:
     """Average marginal effects for a summary, or the sentence that says why not."""
     from berkson.inference.effects import effects
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 import numpy as np
 
 from berkson.fit import Fit, fit
+from berkson.formula import Formula, parse
 from berkson.inference.bias_reduction import Method
 from berkson.inference.estimates import Estimates, WeightKind
 from berkson.logistic.inputs import Options, clusters_by, trials_of
@@ -21,6 +22,7 @@ from berkson.table import listing, suggestion
 
 if TYPE_CHECKING:
     from berkson.logistic.penalised import PenalisedFit
+    from berkson.logistic.smooth import SmoothFit
 
 PenaltyName = Literal["lasso", "ridge", "elastic net"]
 
@@ -55,7 +57,7 @@ def logit(
     select: Literal["cv"] | None = None,
     rule: Literal["min", "1se"] = "min",
     **options: Any,
-) -> LogitFit | PenalisedFit:
+) -> LogitFit | PenalisedFit | SmoothFit:
     """Logistic regression by maximum likelihood, with inference: `logit("y ~ a + C(g)", data)` or `logit(y, X)`.
 
         log P(event) / P(no event) = intercept + x . coef + offset
@@ -64,7 +66,7 @@ def logit(
 
     formula, data   a formula and a table (pandas, polars, pyarrow, a dict of arrays); or y and X, an array or a table
                     of numbers, read as it lies.  y holds labels, booleans, shares in [0, 1], or, as two columns,
-                    successes and failures.
+                    successes and failures.  With smooths, s(x), in the formula: a `SmoothFit`
     event           of two classes, the one whose probability is modelled: by default the last level, true, the larger
     reference       of more classes, the one that others are compared with: by default the first
     weights         name of a column, or values
@@ -123,6 +125,13 @@ def logit(
     if weight_kind not in get_args(WeightKind):
         raise ValueError(f"weight_kind={weight_kind!r} is none of {listing(get_args(WeightKind))}")
     reading = Options(event, weights, offset, missing == "drop", strength, intercept)
+    if isinstance(formula, (str, Formula)) and (parse(formula) if isinstance(formula, str) else formula).has_smooths:
+        from berkson.logistic.smooth import smooth_fit
+
+        _refuse_with_smooths({"covariance": covariance, "cluster": cluster, "bias_reduction": bias_reduction})
+        _refuse_with_smooths({"strength": strength or None})
+        shared = {"reference": reference, "weight_kind": weight_kind, "level": level, "policy": policy}
+        return smooth_fit(formula, data, reading, **shared, tol=tol, max_iterations=int(max_iterations))
     prepared, result, frames = solved(
         formula,
         data,
@@ -142,6 +151,15 @@ def _refuse_together(options: dict[str, Any]) -> None:
         if value is not None:
             raise ValueError(
                 f"{name}= and penalty= do not go together: a penalised fit has no inference; leave one out"
+            )
+
+
+def _refuse_with_smooths(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"{name}= and smooths do not go together: a smooth has a penalty of its own, and its errors are of "
+                f"that; leave {name}= out, or give splines without a penalty, as in ns(x, df=4)"
             )
 
 

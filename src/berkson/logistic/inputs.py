@@ -44,6 +44,7 @@ class Options:
     strength: float
     intercept: bool
     apart: tuple[str, ...] = ()  # columns that `.` does not stand for, and that each row used has a value in
+    smooths: bool = False  # whether the formula may have some
 
 
 def read_formula(formula: str | Formula, data: Any, options: Options) -> Prepared:
@@ -62,6 +63,7 @@ def read_formula(formula: str | Formula, data: Any, options: Options) -> Prepare
         strength=options.strength,
         drop_missing=options.drop_missing,
         apart=options.apart,
+        smooths=options.smooths,
     )
 
 

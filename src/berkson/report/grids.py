@@ -55,7 +55,10 @@ class _Equation:
     def rows(self) -> Iterator[Row]:
         if self.model.schema.intercept:
             yield self.row("(Intercept)", self.problem.X.shape[1], _origin(self.model.schema))
+        smooth = {column for term in self.model.schema.smooths for column in term.columns}
         for item in self.model.schema.products:
+            if item.start in smooth:
+                continue  # their coefficients say nothing, one by one
             if len(item.factors) == 1 and not item.numbers:
                 yield from self.factor(item)
             else:
@@ -123,7 +126,7 @@ class _Equation:
 
 def _unproved(estimates: Estimates) -> bool:
     """Whether nothing is proved of the estimates, so that their numbers would say nothing."""
-    if estimates.problem.strength > 0.0:
+    if estimates.problem.penalised:
         return not estimates.fit.certificate.certified
     try:
         estimates.require()

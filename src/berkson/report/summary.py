@@ -14,12 +14,14 @@ from berkson.inference.estimates import Estimates
 from berkson.inference.goodness import Goodness
 from berkson.inference.limiting import LimitingEstimates
 from berkson.inference.quantities import Quantities
+from berkson.inference.smooth import SmoothEstimates
 from berkson.model import Model, RowCount
 from berkson.problem import Problem
 from berkson.proof import Proof
 from berkson.report.coefficients import Coefficients
 from berkson.report.grids import grids
 from berkson.report.layout import Block, Paragraph, Style, probability, significant
+from berkson.report.smooths import smooth_blocks, smooth_goodness
 
 SHOWN_CLASSES = 20  # with how often each was seen
 MEANING = {
@@ -59,6 +61,7 @@ def summary(found: Findings) -> list[Block]:
         *_rows(found),
         *(Paragraph(sentence(note)) for note in model.schema.notes),
         *grids(model, found.estimates, found.coefficients),
+        *_smooths(found),
         *_inference(found),
         *_effects(found),
         *_goodness(found),
@@ -161,6 +164,12 @@ def _inference(found: Findings) -> Iterator[Block]:
         yield Paragraph(sentence(found.refusal), "plain" if found.model.strength > 0.0 else "bad")
 
 
+def _smooths(found: Findings) -> Iterator[Block]:
+    """The smooths of a fit that is proved."""
+    if isinstance(found.estimates, SmoothEstimates) and found.coefficients is not None:
+        yield from smooth_blocks(found.estimates, found.model.schema)
+
+
 def _effects(found: Findings) -> Iterator[Block]:
     """Average marginal effects, where they were asked for."""
     if found.effects == found.refusal:
@@ -180,6 +189,8 @@ def _goodness(found: Findings) -> Iterator[Block]:
         if found.model.strength > 0.0:
             objective, null = _exact(certificate.objective), _exact(certificate.null_objective)
             yield Paragraph(f"objective {objective}, of the null model {null}")
+        if isinstance(found.estimates, SmoothEstimates) and found.coefficients is not None:
+            yield from smooth_goodness(found.estimates)
         return
     assert found.model.schema.outcome is not None
     kind, likelihood = found.model.schema.outcome.kind, fitted.likelihood
