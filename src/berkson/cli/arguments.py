@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from berkson.cli.help import CHECK, CV, FIT, PATH, PREDICT, WEIGHT_KIND
+from berkson.cli.help import BOUNDARY, CHECK, CV, FIT, PATH, PREDICT, WEIGHT_KIND
 from berkson.report.layout import clean
 
 BAD_INPUT = 2  # exit code
@@ -164,6 +164,21 @@ def check_parser() -> _Parser:
     add("model", metavar="MODEL", help="written by berkson fit")
     add("file", metavar="FILE", help="the table")
     add("--tol", type=_share, help="distance to the optimum to certify, relative (default: that of the fit)")
+    add("--na", metavar="TEXT", action="append", default=[], help="a text that means missing, besides the usual")
+    add("--quiet", action="store_true", help="print nothing but problems")
+    return parser
+
+
+def boundary_parser() -> _Parser:
+    """The arguments of `berkson boundary`."""
+    parser = _Parser("boundary", BOUNDARY, "MODEL FILE X Y --plot PATH [options]")
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="written by berkson fit or berkson cv")
+    add("file", metavar="FILE", help="the table, whose rows are drawn")
+    add("x", metavar="X", help="the column of numbers across")
+    add("y", metavar="Y", help="the column of numbers upwards")
+    add("--plot", metavar="PATH", required=True, help="the figure: .svg, .html or (with matplotlib) .png")
+    add("--hold", metavar="NAME=VALUE", action="append", default=[], help="the value of another column; see above")
     add("--na", metavar="TEXT", action="append", default=[], help="a text that means missing, besides the usual")
     add("--quiet", action="store_true", help="print nothing but problems")
     return parser

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from berkson.cli.arguments import BAD_INPUT, check_parser, fit_parser, nearest, predict_parser
 from berkson.cli.common import INTERRUPTED, OK, PIPE_CLOSED, columns, read, say, verdict, writable
 from berkson.cli.help import USAGE
+from berkson.cli.picture import boundary
 from berkson.cli.selection import cv, path
 from berkson.report.layout import clean, show
 from berkson.report.progress import stage
@@ -157,6 +158,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "path": path,
     "cv": cv,
     "predict": _predict,
+    "boundary": boundary,
     "check": _check,
 }
 

@@ -39,6 +39,7 @@ commands
   path FILE FORMULA     fits under many penalties, from the lasso to the ridge
   cv FILE FORMULA       choose a penalty by cross-validation, and save the model
   predict MODEL FILE    predictions of a saved model for new rows, as CSV
+  boundary MODEL FILE X Y   draw where a saved model decides, over two columns
   check MODEL FILE      prove (or not) that a saved model is the optimum on these data
 
 examples
@@ -80,6 +81,19 @@ prediction, and a note on standard error counts them.  A level that the model ha
 examples
   berkson predict births.model.json new.csv
   berkson predict births.model.json new.csv --kind class --output classes.csv
+
+{FILES}
+{EXIT_CODES}"""
+
+BOUNDARY = f"""\
+Draw where a saved model decides between its classes, over two columns of numbers: probabilities as shades and lines,
+the boundary, and the rows of the table.
+
+All other columns of the model stay at one value: numbers at their mean, levels at the most frequent, or as --hold says.
+
+examples
+  berkson boundary births.model.json births.csv age lwt --plot boundary.svg
+  berkson boundary births.model.json births.csv age lwt --hold race=2 --hold smoke=1 --plot boundary.html
 
 {FILES}
 {EXIT_CODES}"""
