@@ -145,8 +145,11 @@ def test_answers_are_the_same_for_any_number_of_threads(monkeypatch: Any) -> Non
 def test_what_is_no_table_is_refused() -> None:
     with pytest.raises(ValueError, match="no tables to put side by side"):
         SideBySide.of([])
-    with pytest.raises(ValueError, match="a table has 1 dimension"):
+    with pytest.raises(ValueError, match="table 1 has 1 dimension"):
         SideBySide.of([np.zeros((3, 1)), np.zeros(3)])
+    for places in ([[0], [1, 1]], [[0], [1, 3]], [[0, 1], [2]]):
+        with pytest.raises(ValueError, match="not each of all columns once"):
+            SideBySide.of([np.zeros((3, 1)), np.zeros((3, 2))], [np.array(each) for each in places])
     with pytest.raises(ValueError, match="table 1 has 4 rows, but table 0 has 3"):
         SideBySide.of([np.zeros((3, 1)), sparse_table(np.zeros((4, 2)))])
 

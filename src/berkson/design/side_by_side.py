@@ -38,24 +38,24 @@ class SideBySide:
     places: tuple[Indices, ...]
 
     @classmethod
-    def of(cls, tables: Sequence[Array | Sparse | Mixed]) -> SideBySide:
-        """Columns: those of each table in turn (`columns` puts them in another order).
+    def of(cls, tables: Sequence[Array | Sparse | Mixed], places: Sequence[Indices] | None = None) -> SideBySide:
+        """Columns: those of each table in turn, or at its places (p_b,) among all.
 
-        Raises ValueError where there is no table, or their numbers of rows differ.
+        Raises ValueError where there is no table, their numbers of rows differ, or places are not those of p columns.
         """
-        blocks = tuple(Dense(each) if isinstance(each, np.ndarray) else each for each in tables)
-        if not blocks:
+        if not tables:
             raise ValueError("there are no tables to put side by side: give one at least")
-        for table in tables:
-            if isinstance(table, np.ndarray) and table.ndim != 2:
-                raise ValueError(f"a table has {table.ndim} dimension(s): give rows and columns")
-        for b, block in enumerate(blocks):
-            if block.shape[0] != blocks[0].shape[0]:
-                raise ValueError(
-                    f"table {b} has {block.shape[0]:,} rows, but table 0 has {blocks[0].shape[0]:,}: give each the same"
-                )
-        ends = np.cumsum([block.shape[1] for block in blocks])
-        return cls(blocks, tuple(np.arange(end - block.shape[1], end) for block, end in zip(blocks, ends, strict=True)))
+        for b, table in enumerate(tables):
+            if len(table.shape) != 2:
+                raise ValueError(f"table {b} has {len(table.shape)} dimension(s): give rows and columns")
+            if len(table) != len(tables[0]):
+                raise ValueError(f"table {b} has {len(table):,} rows, but table 0 has {len(tables[0]):,}")
+        widths = [table.shape[1] for table in tables]
+        if places is None:
+            places = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
+        elif [*map(len, places)] != widths or (np.sort(np.concatenate(places)) != np.arange(sum(widths))).any():
+            raise ValueError("the places of the tables' columns are not each of all columns once: number them from 0")
+        return cls(tuple(Dense(each) if isinstance(each, np.ndarray) else each for each in tables), tuple(places))
 
     # --- what it is ---------------------------------------------------------------------------------------------------
 
