@@ -5,7 +5,7 @@ import sysconfig
 
 from setuptools import Extension, setup
 
-SOURCES = ("module", "run", "sparse", "coded", "replicates", "quadratic", "baseline", "avx2", "avx512")
+SOURCES = ("module", "run", "sparse", "coded", "replicates", "quadratic", "systems", "baseline", "avx2", "avx512")
 HEADERS = (
     "arguments",
     "pass",

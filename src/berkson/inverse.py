@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from berkson import kernels
+
 F64 = npt.NDArray[np.float64]
 
 
@@ -101,35 +103,9 @@ class Kronecker:
         return (self.column_vectors * largest) @ self.column_vectors.T  # type: ignore[no-any-return]
 
 
-DIRECT = 40  # rows of a triangle that LAPACK inverts as quickly by itself
-SINGULAR = 1e-12  # of a column's curvature left over by the others: below it rounding could pass for curvature
-
-
 def inverse_factor(matrix: F64) -> F64 | None:
     """F with F'F = matrix^-1, None where the matrix is not positive definite beyond rounding."""
-    diagonal = matrix.diagonal()
-    if not diagonal.min() > 0:
-        return None
-    scale = np.sqrt(diagonal)
-    try:
-        factor = np.linalg.cholesky(matrix / (scale[:, None] * scale))
-    except np.linalg.LinAlgError:
-        return None
-    if not factor.diagonal().min() ** 2 > SINGULAR:
-        return None
-    return _inverse_of_lower(factor) / scale
-
-
-def _inverse_of_lower(factor: F64) -> F64:
-    """The inverse of a lower triangular matrix, by halves: products do a third of the work of a general inverse."""
-    n = len(factor)
-    if n <= DIRECT:
-        return np.asarray(np.linalg.inv(factor), dtype=np.float64)
-    half, inverse = n // 2, np.zeros((n, n))
-    inverse[:half, :half] = _inverse_of_lower(factor[:half, :half])
-    inverse[half:, half:] = _inverse_of_lower(factor[half:, half:])
-    inverse[half:, :half] = -inverse[half:, half:] @ (factor[half:, :half] @ inverse[:half, :half])
-    return inverse
+    return kernels.systems.inverse_factor(matrix)
 
 
 def inverse_of(matrix: F64) -> F64 | None:

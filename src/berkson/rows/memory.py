@@ -72,8 +72,11 @@ class InMemory:
 
     def cost(self, questions: Sequence[Question]) -> tuple[float, int]:
         """(passes, bytes of X read) of a round of questions."""
-        free = self._shared(questions)[1:] if len(questions) > 1 else ()
-        passes = sum(self._cost(question) for i, question in enumerate(questions) if i not in free)
+        if len(questions) == 1:
+            passes = self._cost(questions[0])
+        else:
+            free = self._shared(questions)[1:]
+            passes = sum(self._cost(question) for i, question in enumerate(questions) if i not in free)
         return passes, int(passes * self.design.nbytes)
 
     def _cost(self, question: Question) -> float:
@@ -163,7 +166,7 @@ class InMemory:
             self.part(question.sample, as_part=question.as_part), place.expand(question.theta), question.order
         )
         # a trial far out may have an infinite value; only data can make a gradient so
-        if gradient is not None and not math.isfinite(float(gradient.sum())):
+        if gradient is not None and not math.isfinite(np.add.reduce(gradient, axis=None)):
             raise NonFiniteError
         return Evaluation(
             value,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from berkson import kernels
 from berkson.penalty import Ridge
 from berkson.rows.questions import Evaluate, Evaluation, Sample
 from berkson.solvers.run import Solver
@@ -43,14 +44,12 @@ def newton_step(hessian: F64, gradient: F64, damping: float = 0.0) -> tuple[F64,
     scale = max(float(hessian.diagonal().max()), float(np.abs(gradient).max())) if damping else 0.0
     ridge = damping * scale
     for _ in range(TRIES):
-        try:
-            matrix = hessian + np.diag(ridge + 1e-14 * hessian.diagonal()) if ridge else hessian
-            step: F64 = -np.linalg.solve(matrix, gradient)  # type: ignore[assignment]
-            decrease = -float(gradient @ step)
+        matrix = hessian + np.diag(ridge + 1e-14 * hessian.diagonal()) if ridge else hessian
+        uphill = kernels.systems.solve(matrix, gradient)
+        if uphill is not None:
+            decrease = float(gradient @ uphill)
             if 0.0 <= decrease < math.inf:
-                return step, decrease
-        except np.linalg.LinAlgError:
-            pass
+                return -uphill, decrease
         scale = scale or max(float(hessian.diagonal().max()), float(np.abs(gradient).max()))
         ridge = 1e-14 * scale if ridge == 0.0 else ridge * 100.0
     return np.zeros_like(gradient), math.inf

@@ -5,7 +5,7 @@
 
 namespace berkson {
 
-extern PyMethodDef sparse_methods[], coded_methods[], replicate_methods[], quadratic_methods[];
+extern PyMethodDef sparse_methods[], coded_methods[], replicate_methods[], quadratic_methods[], systems_methods[];
 
 inline int as_int(PyObject* object) {
     const long value = PyLong_AsLong(object);
