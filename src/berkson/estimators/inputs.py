@@ -41,7 +41,7 @@ def table(estimator: Any, X: Any, *, reset: bool) -> Array | Sparse:
             return X
         if not named and X.shape[1] == estimator.n_features_in_:
             return X
-    columns = _check_columns(X)
+    columns = check_columns(X)
     _refuse_dates(X)
     _refuse_masked(X, "X")
     _refuse_text(X)
@@ -49,9 +49,12 @@ def table(estimator: Any, X: Any, *, reset: bool) -> Array | Sparse:
         array: Any = validate_data(
             estimator, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_all_finite=False
         )
-    as_it_is = array.dtype.char in READ_AS_THEY_ARE and array.dtype.isnative
-    array = array if as_it_is else array.astype(np.float64)
-    return array if isinstance(array, np.ndarray) else _sparse(array)
+    return as_read(array) if isinstance(array, np.ndarray) else sparse_table(array)
+
+
+def as_read(array: Any) -> Any:
+    """An array of any kind, its values of a type that kernels read."""
+    return array if array.dtype.char in READ_AS_THEY_ARE and array.dtype.isnative else array.astype(np.float64)
 
 
 def match_columns(estimator: Any, X: Any, columns: Sequence[str], *, reset: bool) -> None:
@@ -75,8 +78,9 @@ def _reordering_told(estimator: Any, columns: Sequence[str], *, reset: bool) -> 
         ) from None
 
 
-def _sparse(matrix: Any) -> Sparse:
+def sparse_table(matrix: Any) -> Sparse:
     """Compressed rows as they lie; where a cell is stored in parts, a copy in which they are added up."""
+    matrix = as_read(matrix)
     if not matrix.has_canonical_format and _holds_parts(matrix):
         matrix = matrix.copy()
         matrix.sum_duplicates()
@@ -148,7 +152,7 @@ def label_vector(estimator: Any, X: Table, y: Any) -> Array:
     return y  # type: ignore[no-any-return]
 
 
-def _check_columns(X: Any) -> list[str]:
+def check_columns(X: Any) -> list[str]:
     """The columns of a data frame, each of which must hold numbers or booleans; [] for anything else."""
     import narwhals as nw
 
