@@ -3,7 +3,7 @@
 A term s(x) is one smooth with one penalty.  s(x):g has a smooth for each coded level of g, and s(x):z one that z
 multiplies, each with its own.  A product of smooths is a surface, whose columns are held by how many of its variables
 bend there: s(x):s(z) has three penalties, bent in x alone, in z alone, and in both, while x z itself is free; with
-s(x) + s(z) it is the tensor product that mgcv has as t2 (Wood, Scheipl & Faraway 2013, Statistics and Computing 23).
+s(x) + s(z) it is a tensor product of the kind of Wood, Scheipl & Faraway (2013, Statistics and Computing 23).
 """
 
 from __future__ import annotations

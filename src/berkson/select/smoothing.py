@@ -176,17 +176,23 @@ class _Search:
             open_ = at.rho < self.top
             direction, gain = _newton(slope, bend, open_)
             if gain <= ENOUGH and not moved:
-                return at, step, float(np.abs(slope[open_]).max(initial=0.0)), True
+                last = self.fitted(at.rho + direction, at.theta)  # Newton's last step squares what is left
+                at = at if last is None or last.value > at.value + ENOUGH else last
+                return at, step, self.largest_slope(at), True
             there = self.searched(at, direction, slope)
             if there is None:
-                return at, step, float(np.abs(slope[open_]).max(initial=0.0)), gain <= np.sqrt(ENOUGH)
+                return at, step, self.largest_slope(at), gain <= np.sqrt(ENOUGH)
             at = there
             if (at.rho < self.bottom).any():
                 raise InputError(
                     "the smooths separate the classes, so that the data would have them ever less smooth: give smaller "
                     "k, or leave one out"
                 )
-        return at, STEPS, float(np.abs(at.derivatives[0]).max()), False
+        return at, STEPS, self.largest_slope(at), False
+
+    def largest_slope(self, at: Fitted) -> float:
+        """Among the strengths not at their ends."""
+        return float(np.abs(at.derivatives[0][at.rho < self.top]).max(initial=0.0))
 
     def fitted(self, rho: F64, start: F64) -> Fitted | None:
         return self.groups.fitted(rho, start, self.target, self.work)
