@@ -59,8 +59,10 @@ class Categories:
 
     def design(self, frame: Table) -> Mixed:
         """The rows of a frame.  Raises InputError for what the policy does not allow, with the column and the row."""
-        numbers = [self._number(frame[name], kind) for name, kind in self.kinds.items() if name not in self.levels]
-        design = Mixed.of(_matrix(numbers, frame.n_rows), [self._coded(frame[name]) for name in self.levels])
+        numbers = [
+            self._number(_column(frame, name), kind) for name, kind in self.kinds.items() if name not in self.levels
+        ]
+        design = Mixed.of(_matrix(numbers, frame.n_rows), [self._coded(_column(frame, name)) for name in self.levels])
         by_kind = [*(name for name in self.kinds if name not in self.levels), *self.levels]
         place = {name: k for k, name in enumerate(name for column in by_kind for name in self._names(column))}
         return design.columns(np.array([place[name] for name in self.names], dtype=np.intp))
@@ -171,20 +173,16 @@ def read(estimator: Any, X: Any, *, reset: bool, penalised: bool = True) -> Arra
         return known.design(frame)
     if known is None:
         return table(estimator, X, reset=False)
-    if not _is_frame(X):
+    import narwhals as nw
+
+    if not isinstance(nw.from_native(X, pass_through=True), nw.DataFrame):
         raise InputError(
-            f"the model was fitted to a data frame with categories: give a data frame with its columns, "
-            f"{listing(known.kinds)}"
+            f"the model was fitted to a data frame with categories: give a data frame, not lazy, "
+            f"with its columns, {listing(known.kinds)}"
         )
     frame = from_frame(X, "X")
     match_columns(estimator, X, list(frame.columns), reset=False)
     return known.design(frame)
-
-
-def _is_frame(X: Any) -> bool:
-    import narwhals as nw
-
-    return isinstance(nw.from_native(X, pass_through=True), nw.DataFrame)
 
 
 def _with_categories(X: Any) -> Table | None:

@@ -71,8 +71,8 @@ class LogisticRegressionCV(LogisticRegression):
 
     Attributes
     ----------
-    classes_, coef_, intercept_, n_features_in_, feature_names_in_
-        As in `LogisticRegression`.
+    classes_, coef_, intercept_, n_features_in_, feature_names_in_, coef_names_, categories_, references_
+        As in `LogisticRegression`; categories have references where no C is finite.
     C_, l1_ratio_ : float
         What was chosen.
     Cs_ : ndarray of shape (n_cs,)

@@ -44,6 +44,12 @@ class LogisticRegression(ReadsCategories, ClassifierMixin, BaseEstimator):  # ty
     never penalised.  The constructor, the attributes and their shapes are those of scikit-learn's class of this name.
     Columns of any scale and origin are fitted to the same accuracy; an array X is read as it lies, never copied.
 
+    In a data frame, columns of text and categories are factors (integers stay numbers, as in the ``"from_dtype"`` of
+    scikit-learn's boosting), each an integer code a row: no encoder is needed, and no dense column for a level is made.
+    Under a penalty every level has a column, so that the answer does not depend on a reference; without one (C=inf) a
+    factor's first level has none (without an intercept too, that of the first factor has one).  New data are read by
+    the names of columns and levels; `set_policy` says what a missing value or a new level is, by default an error.
+
     Parameters
     ----------
     penalty : {'l1', 'l2', 'elasticnet', None}, default='l2'
@@ -70,12 +76,18 @@ class LogisticRegression(ReadsCategories, ClassifierMixin, BaseEstimator):  # ty
     ----------
     classes_ : ndarray of shape (K,)
         The labels, sorted.
-    coef_ : float64 ndarray of shape (1, p), or (K, p) for K > 2
+    coef_ : float64 ndarray of shape (1, P), or (K, P) for K > 2
+        P = p, and of data frames with categories the number of `coef_names_`.
     intercept_ : float64 ndarray of shape (1,), or (K,)
     n_iter_ : int32 ndarray of shape (1,)
     n_features_in_ : int
+        p, the columns of X as it was given.
     feature_names_in_ : ndarray of shape (p,)
         Only where X has column names that are all strings.
+    coef_names_ : ndarray of shape (P,)
+        `age`, and `race[black]` for a level.
+    categories_, references_ : dict
+        Of each factor its levels, in order, and, without a penalty, the level that others are compared with.
     certificate_ : berkson.fit.Certificate
         What is proved: the bound on suboptimality, whether the optimum exists, infinite and aliased coefficients.
     fit_info_ : berkson.fit.Info
@@ -85,7 +97,7 @@ class LogisticRegression(ReadsCategories, ClassifierMixin, BaseEstimator):  # ty
     -----
     Warns with ConvergenceWarning where `tol` is not proved, with SeparationWarning where the data are separated (C=inf)
     and with RankWarning where columns are combinations of others (C=inf: their coefficients are 0; l1_ratio=1:
-    they can move between columns without a change of fit or penalty).
+    they can move between columns without a change of fit or penalty, as those of a factor's levels often can).
 
     Examples
     --------
@@ -165,8 +177,9 @@ class LogisticRegression(ReadsCategories, ClassifierMixin, BaseEstimator):  # ty
         Parameters
         ----------
         X : array, sparse array or matrix, or data frame of shape (n, p)
-            Numbers or booleans in any layout.  Not copied where it is an array or compressed sparse rows (CSR, whose
-            cells may stand in any order); other sparse formats are converted to those.  Nothing is made dense.
+            Numbers or booleans in any layout, and in data frames text and categories.  Not copied where it is an array
+            or compressed sparse rows (CSR, whose cells may stand in any order); other sparse formats are converted to
+            those.  Nothing is made dense.
         y : array-like of shape (n,)
             Labels of any kind; or fractions in [0, 1], the probability of class 1 (successes / trials, with the
             trials as `sample_weight`), and then ``classes_`` is [0, 1].
