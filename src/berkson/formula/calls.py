@@ -76,10 +76,11 @@ def _check_call(node: Call) -> None:
     _check(node.arguments[0])
 
 
-_ELSEWHERE = {"factor": "C", "as.factor": "C", "center": "scale", "rcs": "ns", "te": "s", "ti": "s", "t2": "s"}
+_ELSEWHERE = {"factor": "C", "as.factor": "C", "center": "scale", "rcs": "ns"}
 _OTHERWISE = {  # what R's users write, and what does the same
     "relevel": 'the reference of a factor is C(g, ref="level")',
     "cut": "cut the column into classes beforehand, or let it bend with ns(x, df=3)",
+    **dict.fromkeys(("te", "ti", "t2"), "a surface is s(x) + s(z) + s(x):s(z)"),
     "ordered": "give an ordered category, and C(g, poly) for polynomial contrasts",
 }
 

@@ -41,7 +41,7 @@ F64 = npt.NDArray[np.float64]
 
 GIVEN = "given the smoothing parameters"
 REFUSED = {
-    *("vcov", "robust", "bootstrap", "test", "drop1", "anova", "compare", "diagnostics", "augment", "goodness"),
+    *("robust", "bootstrap", "test", "drop1", "anova", "compare", "diagnostics", "augment", "goodness"),
     *("llr", "llr_pvalue", "prsquared", "bic", "df_resid"),
 }
 
@@ -185,6 +185,10 @@ class SmoothFit:
     def bse(self) -> Any:
         """Standard errors by name."""
         return self.frames.vector(self.estimates.names, self.covariance.std_error)
+
+    def vcov(self) -> Any:
+        """(H + S)^-1 of the coefficients, rows and columns by name."""
+        return self.frames.matrix(self.estimates.names, self.covariance.matrix)
 
     @property
     def llf(self) -> float:

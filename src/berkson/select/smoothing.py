@@ -34,6 +34,9 @@ STEPS = 100
 FLAT = 1e8  # times the curvature of the loss: a strength that holds its columns at 0
 FREE = 1e-9  # times it: a strength that holds nothing
 LITTLE = 0.2  # effective degrees of freedom of a group below which its end is tried
+BEGIN = (0.3, 1.0, 3.0)  # effective degrees of freedom of every group where a search may begin: at the best of them
+SHOWN = 5  # columns in a sentence
+STRAIGHT = "the first column of a smooth is its straight line"
 
 
 @dataclass(frozen=True)
@@ -135,13 +138,17 @@ def _fit_of_ends(
     work.add((found.info.passes * len(free) / max(1, problem.X.shape[1]), found.info.bytes_read))
     certificate = found.certificate
     if certificate.rank.aliased:
+        aliased = ", ".join(repr(alone.column(alias.column)) for alias in certificate.rank.aliased[:SHOWN])
         raise InputError(
-            f"{certificate.rank.sentence(alone)}; beside smooths no column is set to 0: leave them out of the formula"
+            f"{aliased} cannot be told apart from other columns that no smoothing parameter holds ({STRAIGHT}): leave that "
+            "term out of the formula"
         )
     if certificate.separation is not None:
+        columns = dict.fromkeys(alone.column(infinite.column) for infinite in certificate.separation.infinite)
         raise InputError(
-            f"{certificate.separation.sentence(alone)}; no smoothing parameter holds that: leave the column out, or "
-            "fit without smooths and with bias_reduction='firth'"
+            f"the data are separated by {', '.join(map(repr, list(columns)[:SHOWN]))}, which no smoothing parameter holds "
+            f"({STRAIGHT}), so there is no finite estimate: leave that term out, or fit without smooths and with "
+            "bias_reduction='firth'"
         )
     return free, found
 
@@ -159,17 +166,15 @@ class _Search:
     def __init__(self, groups: Groups, problem: Problem, target: float, work: Work, start: F64) -> None:
         self.groups, self.problem, self.target, self.work, self.start = groups, problem, target, work, start
         hessian = run_one(Evaluate(start, 2), groups.rows, work).hessian
-        curvature = np.divide(hessian.diagonal(), groups.unit, out=np.zeros(len(start)), where=groups.unit > 0.0)
-        each = [curvature[places] for places in groups.places]
-        self.middle = np.log([values.mean() for values in each])
-        self.top = np.log([FLAT * values.max() for values in each])
-        self.bottom = self.middle + np.log(FREE)
+        root = np.sqrt(groups.unit)
+        blocks = [hessian[np.ix_(each, each)] / np.outer(root[each], root[each]) for each in groups.places]
+        self.curvatures = [np.maximum(np.linalg.eigvalsh(block), 0.0) for block in blocks]
+        self.top = np.log([FLAT * values.max() for values in self.curvatures])
+        self.bottom = np.log([FREE * values.mean() for values in self.curvatures])
 
     def best(self) -> tuple[Fitted, int, float, bool]:
         """(the fit, steps, the largest derivative there, whether the search ended where none is of use)."""
-        at = self.fitted(self.middle, self.start)
-        if at is None:
-            raise InputError("the smooths cannot be told from the other columns to working precision: give smaller k")
+        at = self.begun()
         for step in range(STEPS):
             at, moved = self.tried_ends(at)
             slope, bend = at.derivatives
@@ -189,6 +194,18 @@ class _Search:
                     "k, or leave one out"
                 )
         return at, STEPS, self.largest_slope(at), False
+
+    def begun(self) -> Fitted:
+        """The best of a few fits of equal freedom for every group."""
+        at = None
+        for freedom in BEGIN:
+            rho = np.array([_strength(values, min(freedom, 0.5 * len(values))) for values in self.curvatures])
+            there = self.fitted(rho, self.start if at is None else at.theta)
+            if there is not None and (at is None or there.value < at.value):
+                at = there
+        if at is None:
+            raise InputError("the smooths cannot be told from the other columns to working precision: give smaller k")
+        return at
 
     def largest_slope(self, at: Fitted) -> float:
         """Among the strengths not at their ends."""
@@ -218,6 +235,16 @@ class _Search:
                 return there
             length *= 0.5
         return None
+
+
+def _strength(curvatures: F64, freedom: float) -> float:
+    """The logarithm of the ridge with that trace of (H + S)^-1 H, of the eigenvalues of H, by bisection."""
+    low, high = np.log(curvatures.max()) - 60.0, np.log(curvatures.max()) + 60.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        left = float((curvatures / (curvatures + np.exp(middle))).sum())
+        low, high = (middle, high) if left > freedom else (low, middle)
+    return float(0.5 * (low + high))
 
 
 def _newton(slope: F64, bend: F64, open_: npt.NDArray[np.bool_]) -> tuple[F64, float]:
