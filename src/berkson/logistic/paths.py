@@ -26,6 +26,7 @@ from berkson.select.measures import Measure
 from berkson.select.path import Path
 
 if TYPE_CHECKING:
+    from berkson.logistic.leave_one_out import Judged, LogitLeaveOneOut
     from berkson.logistic.relaxed import LogitRelaxedPath
 
 F64 = npt.NDArray[np.float64]
@@ -95,6 +96,19 @@ class LogitPath:
         from berkson.select.relaxed import relax
 
         return LogitRelaxedPath(self.prepared, self.frames, relax(self.found), self.policy, self.reference)
+
+    def leave_one_out(self, measure: Judged = "log_loss") -> LogitLeaveOneOut:
+        """How well each row is predicted without it, for all lambdas, to first order and without a refit; "log_loss",
+        "deviance" or "brier", two classes.  NaN where it would not be close; see `select.leave_one_out`.
+
+        >>> data = {"case": [0, 0, 1, 0, 1, 1] * 5, "dose": [1, 2, 3, 4, 5, 6] * 5}
+        >>> path("case ~ dose", data, lambdas=[0.2, 0.1], tol=1e-10).leave_one_out().table["estimate"].round(3)
+        array([0.572, 0.49 ])
+        """
+        from berkson.logistic.leave_one_out import LogitLeaveOneOut
+        from berkson.select.leave_one_out import leave_one_out
+
+        return LogitLeaveOneOut(self.frames, leave_one_out(self.found, measure))
 
     def plot(self, file: str | os.PathLike[str] | None = None, *, scaled: bool = True) -> Figure:
         """Coefficients against lambda, per standard deviation of their columns, or per unit where not `scaled`; saved
