@@ -106,9 +106,9 @@ def _study(study: Study, who: Interpreters, limit: float, *, quick: bool) -> Fin
         if set(study.peers) & set(OUTSIDE):
             write_raw(data, directory)
         for program in (study.ours, *study.peers):
-            outcome = _outcome(program, study, data, directory, who, limit)
+            outcome = Outcome(program)
             found.outcomes.append(outcome)
-            _judge(found, null_objective(data))
+            _climb(outcome, found, data, directory, who, limit)
             last = outcome.first_within(study.accuracy)
             print(
                 f"  {program}: {seconds(last.seconds) if last else outcome.note or 'not accurate enough'}", flush=True
@@ -116,17 +116,16 @@ def _study(study: Study, who: Interpreters, limit: float, *, quick: bool) -> Fin
     return found
 
 
-def _outcome(program: str, study: Study, data: Data, directory: Path, who: Interpreters, limit: float) -> Outcome:
-    """Settings from loose to tight until one is far beyond what is asked, or too long."""
-    outcome = Outcome(program)
+def _climb(outcome: Outcome, found: Finding, data: Data, directory: Path, who: Interpreters, limit: float) -> None:
+    """Settings from loose to tight until one is accurate enough, next to all that came before, or too long."""
+    program, null = outcome.program, null_objective(data)
     outside = program in OUTSIDE
     if outside and (why := who.absent(program)):
         outcome.note = why
-        return outcome
+        return
     if not outside and version(PROGRAMS[program].package) is None:
         outcome.note = f"absent: {PROGRAMS[program].package} is not installed"
-        return outcome
-    best = np.inf
+        return
     for setting in ladder(program) if outside else PROGRAMS[program].ladder:
         try:
             if outside:
@@ -141,11 +140,9 @@ def _outcome(program: str, study: Study, data: Data, directory: Path, who: Inter
             outcome.note = str(error)
             break
         outcome.trials.append(trial)
-        total = float(trial.values.max(axis=0).mean())
-        if trial.seconds > limit or best - total < 0.01 * study.accuracy * null_objective(data):
-            break  # tighter settings are slower and no better
-        best = total
-    return outcome
+        _judge(found, null)
+        if trial.gap <= found.study.accuracy or trial.seconds > limit:
+            break  # tighter settings are slower
 
 
 def _trial(program: str, setting: dict[str, Any], data: Data, directory: Path, limit: float) -> Trial:
