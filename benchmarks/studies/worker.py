@@ -1,9 +1,9 @@
 """A process for one program at one setting: `python -m benchmarks.studies.worker PROGRAM SETTING DIRECTORY LIMIT`.
 
 It loads the data, lets the program prepare what a user would have lying about (its own layout of X), runs it once
-without counting, then once more, and where that is short up to three times; and prints, as JSON: seconds of each counted
-run (of the first where that took more than a minute), what the first added to the resident memory at most, and what the
-program has to say.  Its coefficients are in coefs.npy.
+without counting, then once more, and where that is short up to three times; and prints, as JSON: seconds of each
+counted run (of the first where that took more than a minute), what the first added to the resident memory at most, and
+what the program has to say.  Its coefficients are in coefs.npy.
 """
 
 from __future__ import annotations
