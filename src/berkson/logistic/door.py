@@ -106,7 +106,7 @@ def logit(
         from berkson.logistic.selection import penalised
 
         unpenalised = {"covariance": covariance, "cluster": cluster, "bias_reduction": bias_reduction}
-        _refuse_together(unpenalised | {"strength": strength or None})
+        _refuse_together(unpenalised | {"strength": strength or None, "level": None if level == 0.95 else level})
         shared = {"event": event, "weights": weights, "weight_kind": weight_kind, "offset": offset}
         shared |= {"intercept": intercept, "missing": missing, "policy": policy}
         shared |= {"tol": tol, "max_iterations": max_iterations}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -70,6 +70,15 @@ class Asked:
             value = getattr(self, name)
             if not (float(value).is_integer() and value > 0):
                 raise ValueError(f"{name}={value:g} is no whole number above 0: give one, such as 100")
+        for name in ("standardize", "complete", "intercept"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"{name}={getattr(self, name)!r} is neither True nor False")
+        if self.smallest is not None and not isinstance(self.smallest, (int, float, np.number)):
+            raise ValueError(f"smallest={self.smallest!r} is no number: give a part of the largest lambda, such as 1e-4")
+        if self.share and self.column_groups is None:
+            raise ValueError("share= divides a penalty between groups and their columns: give column_groups= as well")
+        if self.weight_kind not in get_args(WeightKind):
+            raise ValueError(f"weight_kind={self.weight_kind!r} is none of {listing(get_args(WeightKind))}")
         if not 0.0 < self.tol < 1.0:
             raise ValueError(f"tol={self.tol:g} is no distance relative to the null model's objective: give 1e-6, say")
         if self.missing not in ("drop", "raise"):
