@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from berkson.formula import splines
 from berkson.formula.errors import FormulaError
-from berkson.formula.splines import CubicRegression
 
 F64 = npt.NDArray[np.float64]
 
@@ -107,26 +106,26 @@ def learn_smooth(x: F64, k: int = 10, bs: str = "cr") -> Smooth:
         )
     if bs == "cr":
         knots = splines.learn_cubic_regression(x, df=k, intercept=True).knots
-        line, penalty = _of_values(np.array(knots))
+        line, root = _of_values(np.array(knots))
     else:
         knots = _equally_spaced(float(np.min(x)), float(np.max(x)), k)
-        line = np.arange(float(k))
-        bends = np.diff(np.eye(k), 2, axis=0)
-        penalty = bends.T @ bends
+        line, root = np.arange(float(k)), np.diff(np.eye(k), 2, axis=0)
     pieces = _pieces(knots, bs == "cr", np.eye(k))
     gram = np.zeros((k, k))
     for start in range(0, len(x), _ROWS):
         run = _evaluate(x[start : start + _ROWS], bs == "cr", pieces)
         gram += run.T @ run / len(x)
-    return Smooth(knots, bs == "cr", tuple(map(float, _natural(gram, line, penalty).ravel())))
+    return Smooth(knots, bs == "cr", tuple(map(float, _natural(gram, line, root).ravel())))
 
 
 def _of_values(knots: F64) -> tuple[F64, F64]:
-    """(values of the line at the knots, matrix of the integrated squared second derivative), on the range as 0..1."""
+    """(values of the line at the knots, root (k - 2, k) of the integrated squared second derivative), the range of the
+    knots as a unit: with B bends = D values (Wood 2017, section 5.3.1), the integral is values' D' B^-1 D values."""
     u = (knots - knots[0]) / (knots[-1] - knots[0])
-    _, values, bends, _ = CubicRegression(tuple(map(float, u)), ())._pieces
-    kinks = np.diff(np.diff(values, axis=0) / np.diff(u)[:, None], axis=0)
-    return u, kinks.T @ bends[1:-1]
+    h = np.diff(u)
+    kinks = np.diff(np.diff(np.eye(len(u)), axis=0) / h[:, None], axis=0)
+    stiff = np.diag((h[:-1] + h[1:]) / 3.0) + np.diag(h[1:-1] / 6.0, 1) + np.diag(h[1:-1] / 6.0, -1)
+    return u, np.linalg.solve(np.linalg.cholesky(stiff), kinks)
 
 
 def _equally_spaced(low: float, high: float, k: int) -> tuple[float, ...]:
@@ -137,16 +136,16 @@ def _equally_spaced(low: float, high: float, k: int) -> tuple[float, ...]:
     return tuple(map(float, np.linspace(low - 3.0 * step, high + 3.0 * step, k + 4)))
 
 
-def _natural(gram: F64, line: F64, penalty: F64) -> F64:
+def _natural(gram: F64, line: F64, root: F64) -> F64:
     """The matrix (k, k - 1): the line, of mean 0 and variance 1, then what is orthogonal to it and to the constant,
-    with penalty I and diagonal second moments, the largest first.  The constant is 1 in every spline."""
+    with penalty |root c|^2 of I and diagonal second moments, the largest first.  The constant is 1 in all splines."""
     k = len(line)
     line = line - (gram @ np.ones(k)) @ line
     line /= np.sqrt(line @ gram @ line)
     bent = np.linalg.qr(gram @ np.column_stack([np.ones(k), line]), mode="complete")[0][:, 2:]
-    root = np.linalg.cholesky(bent.T @ penalty @ bent)
-    inner = np.linalg.solve(root, np.linalg.solve(root, bent.T @ gram @ bent).T)
+    stretch = root @ bent
+    inner = np.linalg.solve(stretch.T, np.linalg.solve(stretch.T, bent.T @ gram @ bent).T)
     turn = np.linalg.eigh(0.5 * (inner + inner.T))[1][:, ::-1]
-    columns = bent @ np.linalg.solve(root.T, turn)
+    columns = bent @ np.linalg.solve(stretch, turn)
     largest = columns[np.abs(columns).argmax(axis=0), np.arange(k - 2)]
     return np.column_stack([line, columns * np.sign(largest)])

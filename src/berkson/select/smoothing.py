@@ -140,14 +140,14 @@ def _fit_of_ends(
     if certificate.rank.aliased:
         aliased = ", ".join(repr(alone.column(alias.column)) for alias in certificate.rank.aliased[:SHOWN])
         raise InputError(
-            f"{aliased} cannot be told apart from other columns that no smoothing parameter holds ({STRAIGHT}): leave that "
-            "term out of the formula"
+            f"{aliased} cannot be told apart from other columns that no smoothing parameter holds ({STRAIGHT}): leave "
+            "that term out of the formula"
         )
     if certificate.separation is not None:
         columns = dict.fromkeys(alone.column(infinite.column) for infinite in certificate.separation.infinite)
         raise InputError(
-            f"the data are separated by {', '.join(map(repr, list(columns)[:SHOWN]))}, which no smoothing parameter holds "
-            f"({STRAIGHT}), so there is no finite estimate: leave that term out, or fit without smooths and with "
+            f"the data are separated by {', '.join(map(repr, list(columns)[:SHOWN]))}, which no smoothing parameter "
+            f"holds ({STRAIGHT}), so there is no finite estimate: leave that term out, or fit without smooths and with "
             "bias_reduction='firth'"
         )
     return free, found
