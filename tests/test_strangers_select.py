@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from berkson import LogisticRegression
+from berkson import LogisticRegression, logit, path
 
 F64 = npt.NDArray[np.float64]
 Array = npt.NDArray[np.int64]
@@ -32,3 +34,26 @@ def test_one_row_of_a_huge_weight_leaves_the_lasso_its_proof() -> None:
     weight = np.where(np.arange(len(X)) == 0, 1e12, 1.0)
     for y in (two, three):
         assert LogisticRegression(l1_ratio=1.0).fit(X, y, sample_weight=weight).certificate_.certified
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"share": 0.5}, "give column_groups="),
+        ({"standardize": "no"}, "standardize='no' is neither True nor False"),
+        ({"complete": 1}, "complete=1 is neither True nor False"),
+        ({"intercept": "no"}, "intercept='no' is neither True nor False"),
+        ({"smallest": "a"}, "smallest='a' is no number"),
+    ],
+)
+def test_options_that_would_say_nothing_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        path("y ~ a", {"y": [0, 1, 1, 0], "a": [1.0, 2.0, 3.0, 4.0]}, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"level": 0.9}, "level= and penalty="), ({"weight_kind": "x"}, "none of")]
+)
+def test_a_penalised_fit_refuses_what_it_has_no_use_for(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        logit("y ~ a", {"y": [0, 1, 1, 0], "a": [1.0, 2.0, 3.0, 4.0]}, penalty="lasso", lambda_=0.1, **options)

@@ -74,7 +74,7 @@ class Asked:
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise ValueError(f"{name}={getattr(self, name)!r} is neither True nor False")
         if self.smallest is not None and not isinstance(self.smallest, (int, float, np.number)):
-            raise ValueError(f"smallest={self.smallest!r} is no number: give a part of the largest lambda, such as 1e-4")
+            raise ValueError(f"smallest={self.smallest!r} is no number: give a part of the largest lambda, say 1e-4")
         if self.share and self.column_groups is None:
             raise ValueError("share= divides a penalty between groups and their columns: give column_groups= as well")
         if self.weight_kind not in get_args(WeightKind):
