@@ -166,6 +166,18 @@ def test_near_duplicates_cost_no_accuracy() -> None:
     np.testing.assert_allclose(model.decision_function(twice), eta[:, 0], **SAME)
 
 
+def test_rows_that_nothing_is_near() -> None:
+    X, y = moons(60)
+    model = KernelLogisticRegression(gamma=1e300, C=2.0, **EXACTLY).fit(X, y)  # K is the unit matrix
+    eta = dual_root(np.eye(60), y[:, None].astype(float), 2.0, np.ones(60))
+    np.testing.assert_allclose(model.decision_function(X), eta[:, 0], **SAME)
+    for kind in (np.array, sparse.csr_array):
+        near = kind(X + 1e-7)  # differences are known to 1e-16 only, whose squares are 1e-9 of those of 1e-7
+        found = KernelLogisticRegression(gamma=1e13, **EXACTLY).fit(kind(X), y).decision_function(near)
+        expected = KernelLogisticRegression("precomputed", **EXACTLY).fit(np.eye(60), y)
+        np.testing.assert_allclose(found, expected.decision_function(np.exp(-0.2) * np.eye(60)), rtol=1e-6, atol=1e-6)
+
+
 def test_far_from_the_origin() -> None:
     X, y = moons(60)
     there = X + 2.0**24
@@ -303,6 +315,8 @@ def test_kernels_that_are_none() -> None:
         KernelLogisticRegression(lambda a, b: np.tanh(a @ b.T - 1.0)).fit(X, y)
     with pytest.raises(InputError, match="not positive semi-definite"):
         KernelLogisticRegression(lambda a, b: -rbf_kernel(a, b)).fit(X, y)
+    with pytest.raises(InputError, match="not positive semi-definite"):
+        KernelLogisticRegression("poly", degree=2, coef0=-1.0).fit(X, y)
     with pytest.raises(InputError, match=r"in one order and .* in the other"):
         KernelLogisticRegression(lambda a, b: a[:, :1] + 2.0 * b[:, 1] + 0 * (a @ b.T)).fit(X, y)
     with pytest.raises(InputError, match=r"of shape \(60,\): give a function kernel\(X, Y\)"):

@@ -35,12 +35,12 @@ usage: berkson COMMAND ...
 Logistic regression, binary and multinomial, with a proof of the optimum.
 
 commands
-  fit FILE FORMULA      fit a model, print it, and save it as JSON
-  path FILE FORMULA     fits under many penalties, from the lasso to the ridge
-  cv FILE FORMULA       choose a penalty by cross-validation, and save the model
-  predict MODEL FILE    predictions of a saved model for new rows, as CSV
-  boundary MODEL FILE X Y   draw where a saved model decides, over two columns
-  check MODEL FILE      prove (or not) that a saved model is the optimum on these data
+  fit FILE FORMULA         fit a model, print it, and save it as JSON
+  path FILE FORMULA        fits under many penalties, from the lasso to the ridge
+  cv FILE FORMULA          choose a penalty by cross-validation, and save the model
+  predict MODEL FILE       predictions of a saved model for new rows, as CSV
+  boundary MODEL FILE X Y  draw where a saved model decides, over two columns
+  check MODEL FILE         prove (or not) that a saved model is the optimum on these data
 
 examples
   berkson fit births.csv "low ~ age + lwt + C(race) + smoke"

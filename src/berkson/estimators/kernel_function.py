@@ -17,6 +17,7 @@ Rows = Any  # (n, p): an array of float64, or compressed sparse rows of SciPy
 Name = Literal["linear", "poly", "rbf", "precomputed"]
 
 CELLS = 1 << 22  # of a block: 32 MB
+NEAR = 1e-6  # of the sum of two rows' squares: from there on their squared distance has ten digits of it
 SOME = 64  # rows whose kernel with each other is computed for its diagonal
 
 
@@ -35,6 +36,12 @@ class Kernel:
     degree: float
     coef0: float
     center: F64 | None
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is known to be a kernel: symmetric, and positive semi-definite on any rows."""
+        whole = self.degree == int(self.degree) and self.coef0 >= 0.0
+        return self.name in ("linear", "rbf") or (self.name == "poly" and whole)
 
     def between(self, A: Rows, B: Rows) -> Array:
         """(n, m): k of each row of A with each of B.  InputError where it is no finite number."""
@@ -71,13 +78,24 @@ class Kernel:
     def _rbf(self, A: Rows, B: Rows) -> Array:
         if self.center is not None:
             A, B = A - self.center, B - self.center
-        values = _products(A, B)
-        values *= -2.0
-        values += _squares(A)[:, None]
-        values += _squares(B)
-        np.maximum(values, 0.0, out=values)
+        values = _squared_distances(A, B)
         values *= -self.gamma
         return np.exp(values, out=values)
+
+
+def _squared_distances(A: Rows, B: Rows) -> F64:
+    """|a|^2 + |b|^2 - 2 a'b; from differences where that is rounding: of rows with themselves it is exactly 0."""
+    values = _products(A, B)
+    values *= -2.0
+    of_a, of_b = _squares(A), _squares(B)
+    for place in _runs(len(of_a), len(of_b)):
+        part, sums = values[place], np.add.outer(of_a[place], of_b)
+        part += sums
+        sums *= NEAR
+        i, j = np.nonzero(part <= sums)
+        for some in _runs(len(i), A.shape[1]):
+            part[i[some], j[some]] = _squares(A[place.start + i[some]] - B[j[some]])
+    return values
 
 
 def _products(A: Rows, B: Rows) -> F64:
@@ -116,5 +134,9 @@ class Gram:
 
     def runs(self, columns: int) -> Iterator[slice]:
         """Runs of rows, so many that a block of them with so many columns has at most CELLS cells."""
-        step = max(1, CELLS // max(1, columns))
-        return (slice(start, start + step) for start in range(0, len(self), step))
+        return _runs(len(self), columns)
+
+
+def _runs(count: int, columns: int) -> Iterator[slice]:
+    step = max(1, CELLS // max(1, columns))
+    return (slice(start, start + step) for start in range(0, count, step))

@@ -74,7 +74,8 @@ def _pivoted(gram: Gram, rows: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.int
     from scipy.linalg.lapack import dpstrf  # type: ignore[import-untyped]
 
     matrix = gram.block(rows, rows)
-    _refuse_asymmetric(matrix)
+    if not gram.kernel.is_one:
+        _refuse_asymmetric(matrix)
     largest = float(matrix.diagonal().max())
     if largest <= 0.0:
         if matrix.any():
@@ -83,13 +84,18 @@ def _pivoted(gram: Gram, rows: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.int
     rounding = len(rows) * float(np.finfo(matrix.dtype).eps) * largest
     factor, order, rank, _ = dpstrf(matrix.T, tol=rounding, lower=1, overwrite_a=1)
     order, lower = rows[order - 1], np.tril(factor[:, :rank])
-    step = max(1, CELLS // len(rows))
-    for start in range(rank, len(rows), step):
-        some = slice(start, start + step)
-        left = gram.block(order[some], order[rank:]) - lower[some] @ lower[rank:].T
-        if np.abs(left).max() > INDEFINITE * rounding:
-            raise _indefinite()
+    if not gram.kernel.is_one:
+        _refuse_indefinite(gram, order[rank:], lower[rank:], INDEFINITE * rounding)
     return order, lower
+
+
+def _refuse_indefinite(gram: Gram, rows: npt.NDArray[np.intp], lower: F64, least: float) -> None:
+    """InputError where the factor (m, rank) leaves more than this of the kernel of rows that it should hold."""
+    step = max(1, CELLS // max(1, len(rows)))
+    for start in range(0, len(rows), step):
+        some = slice(start, start + step)
+        if np.abs(gram.block(rows[some], rows) - lower[some] @ lower.T).max() > least:
+            raise _indefinite()
 
 
 def _indefinite() -> InputError:
@@ -126,7 +132,10 @@ def draw(gram: Gram, count: int, weight: F64 | None, strength: float, random: np
     able = np.flatnonzero(w)
     pilot = some_rows(gram, random.choice(able, min(len(able), max(1, count // 2)), replace=False))
     R = pilot.features
-    root = cholesky((R.T * w) @ R + strength * np.eye(R.shape[1]), lower=True)
+    moment = strength * np.eye(R.shape[1])
+    for part in gram.runs(len(moment)):
+        moment += (R[part].T * w[part]) @ R[part]
+    root = cholesky(moment, lower=True)
     within = np.concatenate(
         [(solve_triangular(root, R[part].T, lower=True) ** 2).sum(0) for part in gram.runs(len(root))]
     )
