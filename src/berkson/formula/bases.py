@@ -8,12 +8,12 @@
     scale(x, center=TRUE, scale=TRUE)      (x - mean) / sd, with n - 1                            R's base::scale
 
 x is a column or arithmetic on columns.  Settings are numbers and TRUE or FALSE, by name or in R's order; df is the
-number of columns.  As in R a basis is learned from all rows in which x is known, whatever else is missing there.  Knots
-that are not given are quantiles (R's type 7), boundaries the range of x.  Beyond them ns and cr are linear, and bs and
-poly are the polynomials they are at the end, as in R (which warns of bs).  cr is centred over the rows it is learned
-from and has a knot more than columns, the ends among them; with intercept=TRUE a column is the curve that is 1 at its
-knot and 0 at the others.  Differently from R, a df too small, knots that coincide with a boundary, and both df and
-knots are refused.
+number of columns.  As in R a basis is learned from all rows in which x is known, whatever else is missing there, and a
+smooth, as in mgcv, from rows in which nothing is.  Knots that are not given are quantiles (R's type 7), boundaries the
+range of x.  Beyond them ns, cr and s are linear, and bs and poly are the polynomials they are at the end, as in R
+(which warns of bs).  cr is centred over the rows it is learned from and has a knot more than columns, the ends among
+them; with intercept=TRUE a column is the curve that is 1 at its knot and 0 at the others.  Differently from R, a df too
+small, knots that coincide with a boundary, and both df and knots are refused.
 """
 
 from __future__ import annotations

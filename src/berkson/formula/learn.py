@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from berkson.formula.bases import Basis, learn_basis
 from berkson.formula.calls import learned_calls
@@ -29,10 +30,10 @@ def learn(formula: Formula | str, table: Table, *, event: object | None = None) 
 
     Levels are those of rows without a missing value in any column used; others are left out with a note.  The reference
     of a factor is its first level, or the `ref` of `C(g, ref="level")`.  What a basis such as ns(x, df=3) learns comes
-    from all rows in which its own columns are known, as in R.  Two classes: `event`, by its text, is the one
-    whose probability is modelled; by default the last level, true, or the larger number.  Raises FormulaError for a
-    column that does not exist or does not suit its place, for a factor of one level, for a basis that these values
-    cannot give, and for an impossible response.
+    from all rows in which its own columns are known, as in R, and a smooth from those where nothing is missing.
+    Two classes: `event`, by its text, is the one whose probability is modelled; by default the last level, true, or the
+    larger number.  Raises FormulaError for a column that does not exist or does not suit its place, for a factor of one
+    level, for a basis that these values cannot give, and for an impossible response.
     """
     formula = parse(formula) if isinstance(formula, str) else formula
     outcome_columns = formula.response.columns if formula.response else ()
@@ -50,7 +51,7 @@ def learn(formula: Formula | str, table: Table, *, event: object | None = None) 
     for variable in expansion.offsets:
         _refuse_text(variable, f"offset({variable})", kinds)
     factors, notes = _factors(expansion, kinds, table, complete)
-    bases = _bases(variables, kinds, table)
+    bases = _bases(variables, kinds, table, ~_absent(table, list(used)))
     outcome = None
     if formula.response is not None:
         outcome, more = learn_outcome(formula.response, complete, event)
@@ -72,10 +73,16 @@ def _require(table: Table, name: str) -> None:
         raise FormulaError(str(error)) from None
 
 
-def _complete_rows(table: Table, used: list[str]) -> Table:
+def _absent(table: Table, used: list[str]) -> npt.NDArray[np.bool_]:
+    """The rows in which one of these columns is missing."""
     absent = np.zeros(table.n_rows, dtype=bool)
     for name in used:
         absent |= table[name].missing()
+    return absent
+
+
+def _complete_rows(table: Table, used: list[str]) -> Table:
+    absent = _absent(table, used)
     part = table.with_columns({name: table[name] for name in used})
     return part.take(~absent) if absent.any() else part
 
@@ -118,8 +125,11 @@ def _refuse_text(variable: Node, shown: str, kinds: dict[str, Kind]) -> None:
             )
 
 
-def _bases(variables: Sequence[Node], kinds: dict[str, Kind], table: Table) -> dict[Node, Basis]:
-    """What the calls inside the variables learn, the inner before the outer."""
+def _bases(
+    variables: Sequence[Node], kinds: dict[str, Kind], table: Table, complete: npt.NDArray[np.bool_]
+) -> dict[Node, Basis]:
+    """What the calls inside the variables learn, the inner before the outer; smooths from complete rows (n,), as mgcv
+    has it."""
     bases: dict[Node, Basis] = {}
     reader = Reader(table, kinds, {}, bases, lambda: np.ones(table.n_rows, dtype=bool))
     for call in dict.fromkeys(call for variable in variables for call in learned_calls(variable)):
@@ -127,7 +137,7 @@ def _bases(variables: Sequence[Node], kinds: dict[str, Kind], table: Table) -> d
             x = np.asarray(reader.numbers(call.arguments[0]), dtype=np.float64)
         except ValueError as error:
             raise FormulaError(str(error)) from None
-        bases[call] = learn_basis(call, x[~np.isnan(x)])
+        bases[call] = learn_basis(call, x[complete if call.function == "s" else ~np.isnan(x)])
     return bases
 
 
