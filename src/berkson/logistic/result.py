@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from berkson.inference.averages import Slope
     from berkson.inference.effects import Kind, Measure, Pairs
     from berkson.inference.hypotheses import Method
+    from berkson.inference.permutation import Statistic
     from berkson.inference.predictions import Policy
     from berkson.inference.scenarios import Others
     from berkson.logistic.diagnostics import Diagnostics
@@ -263,6 +264,61 @@ class LogitFit(Numbers):
         from berkson.logistic.answers import term_table
 
         return term_table(self, type, method)
+
+    def permutation_test(
+        self,
+        columns: str | Sequence[str],
+        *,
+        count: int = 999,
+        seed: int = 0,
+        statistic: Statistic = "score",
+        within: Any = None,
+    ) -> Any:
+        """Whether columns have no coefficient, judged by permutations of their rows (of what is left of them beside the
+        other columns, Potter 2005) in place of a chi-squared distribution; see `inference.permutation`.
+
+        columns    names of terms, of columns of the table, or of the design
+        count      permutations, drawn from `seed`
+        statistic  "score" (one fit in all) or "lr" (likelihood ratio, a fit for each)
+        within     rows are permuted among those of the same value only: name of a column, or values
+
+        >>> fit = logit("case ~ dose", {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]})
+        >>> fit.permutation_test("dose", count=199)
+        columns  statistic  df  p.value  std.error  count  method
+        dose         2.800   1   0.2350    0.03006    199   score
+        """
+        from berkson.inference.permutation import permutation_test
+        from berkson.logistic.answers import listed
+        from berkson.logistic.penalties import places
+        from berkson.logistic.reading import codes_by
+
+        if self.clusters and within is None:
+            raise StatisticsError(
+                "rows of a cluster are not exchangeable with those of others; name the clusters in within=, which "
+                "permutes rows inside them, or fit without clusters"
+            )
+        if self.method is not None:
+            raise StatisticsError("permutation tests are of maximum likelihood; fit without bias reduction")
+        schema, names = self.prepared.schema, listed(columns)
+        found = permutation_test(
+            self.maximum,
+            tuple(dict.fromkeys(j for name in names for j in places(schema, name, "columns"))),
+            count,
+            seed=seed,
+            statistic=statistic,
+            blocks=None if within is None else codes_by(within, "within", self.prepared, self.frames.index),
+        )
+        return self.frames.table(
+            {
+                "columns": [", ".join(names)],
+                "statistic": [found.statistic],
+                "df": [found.df],
+                "p.value": [found.p_value],
+                "std.error": [found.std_error],
+                "count": [found.count],
+                "method": [found.kind],
+            }
+        )
 
     def compare(self, other: LogitFit) -> Any:
         """The likelihood-ratio test of two nested fits of the same rows, in either order.
