@@ -69,7 +69,7 @@ def meat(estimates: Estimates, power: int = 0) -> F64:
     coef = place.expand(estimates.theta).reshape(p + 1, -1)
     c = place.contrasts
     total = np.zeros((c, c, place.columns, place.columns))
-    step = max(1024, RUN_CELLS // max(p, 1))
+    step = max(1024, int(RUN_CELLS / max(1.0, p * rows.design.filled)))  # each run gives a matrix of all columns
     for start in range(0, n, step):
         part = slice(start, min(start + step, n))
         run, threads = rows.design.run_of(part), threads_for((part.stop - start) * p)
