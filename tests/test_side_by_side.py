@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse  # type: ignore[import-untyped]
 
+from berkson import LogisticRegression, LogisticRegressionCV
 from berkson.design import Coded, Dense, Mixed, SideBySide, Sparse
 from berkson.fit import certify, fit
 from berkson.problem import InputError, Problem
@@ -274,3 +276,95 @@ def test_a_wrong_cell_is_named(value: float, kind: str, block: int) -> None:
             fit(Problem(X, np.arange(60, dtype=np.uint8) % 2, strength=strength))
         assert f"'x{2 + 3 * block}'" in str(refused.value)
         assert "row 17" in str(refused.value)
+
+
+# --- data frames with sparse columns ----------------------------------------------------------------------------------
+
+
+def frame(n: int = 300, words: int = 8) -> tuple[pd.DataFrame, pd.DataFrame, Any]:
+    """Sparse columns among dense ones, the same with all columns dense, and labels."""
+    rng = np.random.default_rng(4)
+    A = cells(rng, n, words, 0.1)
+    columns: dict[str, Any] = {f"w{j}": pd.arrays.SparseArray(A[:, j], fill_value=0.0) for j in range(words)}
+    items = list(columns.items())
+    items.insert(1, ("age", 40.0 + 10.0 * rng.normal(size=n)))
+    items.insert(4, ("smokes", rng.random(n) < 0.3))
+    items.append(("seen", pd.arrays.SparseArray(rng.random(n) < 0.2, fill_value=False)))
+    X = pd.DataFrame(dict(items))
+    plain = X.assign(**{name: X[name].sparse.to_dense() for name in [*columns, "seen"]})
+    y = (A[:, 0] + plain["age"].to_numpy() / 10.0 - 4.0 + rng.logistic(size=n) > 0).astype(int)
+    return X, plain, y
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("C", [1.0, np.inf])
+@pytest.mark.filterwarnings("error")  # scikit-learn's conversion to a dense table would warn
+def test_sparse_columns_of_a_data_frame_stay_sparse(small: bool, C: float, monkeypatch: Any) -> None:
+    X, plain, y = frame()
+    if not small:
+        monkeypatch.setattr("berkson.estimators.sparse_columns.CELLS", 0)
+        monkeypatch.setattr("berkson.estimators.sparse_columns.SHARE", 1.0)
+    got, wanted = (LogisticRegression(C=C).fit(each, y) for each in (X, plain.astype(float)))
+    np.testing.assert_array_equal(got.feature_names_in_, X.columns)
+    # both go on to rounding; the column of mean 40 costs a digit
+    np.testing.assert_allclose(got.coef_, wanted.coef_, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(got.decision_function(X), wanted.decision_function(plain), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(got.decision_function(plain), got.decision_function(X), rtol=1e-9, atol=1e-9)
+    with pytest.raises(ValueError, match="Order them by name"):
+        got.predict(X[X.columns[::-1]])
+
+
+def test_what_is_read_is_blocks_where_that_is_worth_it(monkeypatch: Any) -> None:
+    from berkson.estimators.sparse_columns import table_of_numbers
+
+    X, _, _ = frame()
+    assert isinstance(table_of_numbers(LogisticRegression(), X, reset=True), np.ndarray)
+    monkeypatch.setattr("berkson.estimators.sparse_columns.CELLS", 1000)
+    assert isinstance(table_of_numbers(LogisticRegression(), X, reset=True), np.ndarray)  # over a quarter is stored
+    monkeypatch.setattr("berkson.estimators.sparse_columns.SHARE", 0.5)
+    table = table_of_numbers(LogisticRegression(), X, reset=True)
+    assert isinstance(table, SideBySide)
+    assert [type(block) for block in table.blocks] == [Dense, Sparse]
+    np.testing.assert_array_equal(dense(table), frame()[1].to_numpy(float))
+    X["w0"] = pd.arrays.SparseArray(X["w0"].sparse.to_dense(), fill_value=0.0, kind="block")
+    alone = table_of_numbers(LogisticRegression(), X[["seen", "w0", "w3"]], reset=True)  # of different types
+    assert isinstance(alone, Sparse)
+    np.testing.assert_array_equal(alone.few_rows(slice(None)), frame()[1][["seen", "w0", "w3"]].to_numpy(float))
+
+
+@pytest.mark.parametrize("C", [1.0, np.inf])
+def test_sparse_columns_beside_categories(C: float) -> None:
+    X, plain, y = frame()
+    race = pd.Categorical(np.random.default_rng(1).choice(list("abc"), len(X)))
+    X, plain = X.assign(race=race), plain.assign(race=race)
+    order = ["w0", "race", *X.columns[1:-1]]
+    X, plain = X[order], plain[order]
+    got, wanted = (LogisticRegression(C=C).fit(each, y) for each in (X, plain))
+    np.testing.assert_array_equal(got.coef_names_, wanted.coef_names_)
+    np.testing.assert_allclose(got.coef_, wanted.coef_, rtol=1e-9, atol=1e-10)
+    for each in (X, plain):
+        np.testing.assert_allclose(got.decision_function(each), wanted.decision_function(plain), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:the best C")
+def test_folds_of_a_data_frame_with_sparse_columns(monkeypatch: Any) -> None:
+    monkeypatch.setattr("berkson.estimators.sparse_columns.CELLS", 0)
+    monkeypatch.setattr("berkson.estimators.sparse_columns.SHARE", 1.0)
+    X, plain, y = frame()
+    for scoring in (None, "f1"):  # scored at once, and by a scorer of models
+        options: dict[str, Any] = {"Cs": [0.1, 10.0], "cv": 3, "scoring": scoring, "tol": 1e-12}
+        options |= {"l1_ratios": (0.0,), "use_legacy_attributes": False}
+        got, wanted = (LogisticRegressionCV(**options).fit(each, y) for each in (X, plain.astype(float)))
+        np.testing.assert_allclose(got.scores_, wanted.scores_, rtol=1e-9)
+        np.testing.assert_allclose(got.coef_, wanted.coef_, rtol=1e-5, atol=1e-7)  # each within 1e-12 of its optimum
+
+
+def test_a_sparse_column_whose_fill_is_no_zero_is_read_with_the_others() -> None:
+    X, plain, y = frame()
+    X["most"] = pd.arrays.SparseArray(np.where(plain["age"] > 50.0, 3.0, 1.0), fill_value=1.0)
+    plain["most"] = np.where(plain["age"] > 50.0, 3.0, 1.0)
+    got, wanted = (LogisticRegression().fit(each, y) for each in (X, plain.astype(float)))
+    np.testing.assert_allclose(got.coef_, wanted.coef_, rtol=1e-9, atol=1e-10)
+    X["most"] = pd.arrays.SparseArray(np.where(plain["age"] > 50.0, np.nan, 1.0))  # stores what is not NaN
+    with pytest.raises(InputError, match="Input X contains NaN: column 'most'"):
+        LogisticRegression().fit(X, y)

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted  # type: ignore[import-untyped]
 
 from berkson.assemble import narrow
-from berkson.design import Coded, Mixed, Sparse
-from berkson.estimators.inputs import match_columns, table
+from berkson.design import Coded, Mixed, SideBySide, Sparse
+from berkson.estimators.inputs import match_columns
+from berkson.estimators.sparse_columns import cells_of, sparse_names, table_of_numbers
 from berkson.formula import UnseenLevelError
 from berkson.formula.coding import codes_into
 from berkson.formula.reading import one_array
@@ -57,15 +58,19 @@ class Categories:
         kept = [level for level in self.levels[column] if level != self.references.get(column)]
         return [f"{column}[{level}]" for level in [*kept, *missing]]
 
-    def design(self, frame: Table) -> Mixed:
-        """The rows of a frame.  Raises InputError for what the policy does not allow, with the column and the row."""
-        numbers = [
-            self._number(_column(frame, name), kind) for name, kind in self.kinds.items() if name not in self.levels
-        ]
+    def design(self, frame: Table, X: Any) -> Mixed | SideBySide:
+        """The rows of a frame X.  Raises InputError for what the policy does not allow, with the column and the row."""
+        sparse = [name for name in sparse_names(X) if str(name) not in self.levels]
+        beside = set(map(str, sparse))
+        dense = [name for name in self.kinds if name not in self.levels and name not in beside]
+        numbers = [self._number(_column(frame, name), self.kinds[name]) for name in dense]
         design = Mixed.of(_matrix(numbers, frame.n_rows), [self._coded(_column(frame, name)) for name in self.levels])
-        by_kind = [*(name for name in self.kinds if name not in self.levels), *self.levels]
-        place = {name: k for k, name in enumerate(name for column in by_kind for name in self._names(column))}
-        return design.columns(np.array([place[name] for name in self.names], dtype=np.intp))
+        at = {name: j for j, name in enumerate(self.names)}
+        by_kind = [*dense, *self.levels, *map(str, sparse)]
+        place = np.array([at[name] for column in by_kind for name in self._names(column)], dtype=np.intp)
+        if not sparse:
+            return design.columns(np.argsort(place))
+        return SideBySide.of([design, cells_of(X, sparse)], np.split(place, [design.shape[1]]))
 
     def _number(self, column: Column, kind: Kind) -> Array:
         try:
@@ -121,9 +126,11 @@ def _matrix(columns: Sequence[Array], n: int) -> Array:
     return matrix
 
 
-def learn(frame: Table, policy: Policy, *, penalised: bool, intercept: bool) -> Categories:
-    """Levels are those that occur; without a penalty each factor has a reference, its first level, but for the first
-    factor where there is no intercept."""
+def learn(
+    frame: Table, policy: Policy, *, penalised: bool, intercept: bool, sparse: Collection[str] = ()
+) -> Categories:
+    """Levels are those that occur; sparse columns hold numbers, and are not looked at.  Without a penalty each factor
+    has a reference, its first level, but for the first factor where there is no intercept."""
     if policy == "shrunken" and not penalised:
         raise InputError(
             "policy 'shrunken' is the average of the levels, which without a penalty (C=inf) there is not: choose "
@@ -133,6 +140,9 @@ def learn(frame: Table, policy: Policy, *, penalised: bool, intercept: bool) -> 
     levels: dict[str, tuple[str, ...]] = {}
     own, references = {}, {}
     for name in frame.columns:
+        if name in sparse:
+            kinds[name] = "number"
+            continue
         column = _column(frame, name)
         kinds[name] = column.kind
         if column.kind != "factor":
@@ -158,7 +168,7 @@ def _column(frame: Table, name: str) -> Column:
         raise InputError(str(error)) from None
 
 
-def read(estimator: Any, X: Any, *, reset: bool, penalised: bool = True) -> Array | Sparse | Mixed:
+def read(estimator: Any, X: Any, *, reset: bool, penalised: bool = True) -> Array | Sparse | Mixed | SideBySide:
     """X as `inputs.table` has it or, of a data frame with categories, as numbers and codes; sets, or checks, the number
     and the names of its columns and, of categories, their levels (`_categories`)."""
     known: Categories | None = estimator._categories
@@ -166,13 +176,14 @@ def read(estimator: Any, X: Any, *, reset: bool, penalised: bool = True) -> Arra
         frame = _with_categories(X)
         estimator._categories = None
         if frame is None:
-            return table(estimator, X, reset=True)
+            return table_of_numbers(estimator, X, reset=True)
         match_columns(estimator, X, list(frame.columns), reset=True)
-        intercept = bool(estimator.fit_intercept)
-        known = estimator._categories = learn(frame, estimator._policy, penalised=penalised, intercept=intercept)
-        return known.design(frame)
+        intercept, sparse = bool(estimator.fit_intercept), set(map(str, sparse_names(X)))
+        known = learn(frame, estimator._policy, penalised=penalised, intercept=intercept, sparse=sparse)
+        estimator._categories = known
+        return known.design(frame, X)
     if known is None:
-        return table(estimator, X, reset=False)
+        return table_of_numbers(estimator, X, reset=False)
     import narwhals as nw
 
     if not isinstance(nw.from_native(X, pass_through=True), nw.DataFrame):
@@ -182,7 +193,7 @@ def read(estimator: Any, X: Any, *, reset: bool, penalised: bool = True) -> Arra
         )
     frame = from_frame(X, "X")
     match_columns(estimator, X, list(frame.columns), reset=False)
-    return known.design(frame)
+    return known.design(frame, X)
 
 
 def _with_categories(X: Any) -> Table | None:

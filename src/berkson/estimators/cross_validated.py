@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import (  # type: ignore[import-untyped]
 )
 from sklearn.utils.validation import _deprecate_positional_args  # type: ignore[import-untyped]
 
-from berkson.design import Mixed
+from berkson.design import Mixed, SideBySide
 from berkson.estimators import choices
 from berkson.estimators.categories import read
 from berkson.estimators.choices import Asked, Choice
@@ -191,7 +191,7 @@ class LogisticRegressionCV(LogisticRegression):
         grid = Grid(asked.Cs, asked.ratios, float(self.tol), int(self.max_iter))
         with columns_kept_on_failure(self):
             given, X = X, read(self, X, reset=True, penalised=bool(np.isfinite(asked.Cs).any()))
-            rows = given if isinstance(X, Mixed) else _rows(X)
+            rows = given if isinstance(X, Mixed | SideBySide) else _rows(X)
             labels = _hard(encode(label_vector(self, X, y)))
             weight = row_weights(labels, sample_weight, self.class_weight)
             problem = self._problem(X, labels, weight, None, 0.0, 0.0)
@@ -238,7 +238,7 @@ class LogisticRegressionCV(LogisticRegression):
             weight = None if weight is None else np.asarray(weight, dtype=np.float64)
             return score_at_once(asked.scoring, X, labels.y, splits, fits, weight)
         known = {name: vars(self)[name] for name in COLUMNS_KNOWN if name in vars(self)}
-        if not isinstance(X, Mixed):
+        if not isinstance(X, Mixed | SideBySide):
             known.pop("feature_names_in_", None)  # rows are arrays
 
         def model_at(fold: int, ratio: int, C: int) -> LogisticRegression:
