@@ -42,6 +42,7 @@ def data(n: int = N, seed: int = 0) -> pd.DataFrame:
 
 
 DATA = data()
+NEW = DATA.head(120).assign(h=np.where(DATA.index[:120] % 7 > 0, DATA["h"].head(120), "e"))  # a level not seen
 
 
 @pytest.fixture
@@ -110,6 +111,13 @@ ASKED: dict[str, Callable[[], Any]] = {
     "firth": lambda: logit("y ~ x + h + g", DATA, bias_reduction="firth").bse,
     "median": lambda: logit("y ~ x + h + g", DATA, bias_reduction="median").params,
     "predict": lambda: logit(MAIN, DATA).predict(DATA.dropna().head(200), interval=True),
+    "predict, missing": lambda: logit(MAIN, DATA).predict(NEW, policy="missing"),
+    "predict, baseline": lambda: logit(MAIN, DATA).predict(NEW, "link", policy="baseline"),
+    "predict, offset": lambda: logit("y ~ x + g + h + offset(z)", DATA).predict(DATA.dropna()),
+    "predict, classes": lambda: logit(K, DATA, tol=1e-14).predict(DATA),
+    "predict, aliased": lambda: logit("y ~ g + h + twin", DATA.assign(twin=DATA["h"])).predict(
+        NEW.assign(twin="a", h=NEW["h"].replace("e", "a")), policy="missing"
+    ),
     "effects": lambda: logit(MAIN, DATA).effects(),
     "margins": lambda: logit(MAIN, DATA).margins(at={"h": ["a", "b"]}),
     "contrast": lambda: logit(MAIN, DATA).contrast("h"),

@@ -122,6 +122,8 @@ def _predicted(
     many rows are not estimable, and in how many infinite estimates decide."""
     estimates, n = model.estimates, table.n_rows
     R = len(response_names(estimates, kind))
+    if variance is None and model.by_codes(n):
+        return _predicted_by_codes(model, kind, table, offset, R)[None], 0, 0
     found = np.empty((1 if variance is None else 4, n, R))
     unknown = infinite = 0
     step = max(1, CELLS // max(len(model.schema.names) + 1, R * len(estimates.theta)))
@@ -144,6 +146,20 @@ def _predicted(
                 found[end, place] = sigmoid(bound) if kind == "probability" else bound
             found[1:, place][:, decided] = np.nan
     return found, unknown, infinite
+
+
+def _predicted_by_codes(model: Predictor, kind: Kind, table: Table, offset: F64 | None, R: int) -> F64:
+    """Values alone (n, R), where every row without missing values is estimable and none is infinite."""
+    absent, _ = model.schema.missing(table, response=False)
+    known, value = np.flatnonzero(~absent), np.full((table.n_rows, R), np.nan)
+    eta = model.coded_predictor(table.take(known) if len(known) < table.n_rows else table)
+    if offset is not None:
+        eta += offset[known].reshape(len(eta), -1)
+    step = max(1, CELLS // (R * model.logits))
+    for start in range(0, len(known), step):
+        run = slice(start, start + step)
+        value[known[run]] = value_and_gradient(kind, eta[run], model.estimates.reference)[0]
+    return value
 
 
 def _link_errors(model: Predictor, kind: Kind, eta: F64, Z: F64, variance: F64) -> tuple[F64, F64, F64]:

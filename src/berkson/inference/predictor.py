@@ -10,11 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from berkson.assemble import coded, is_coded
 from berkson.blas import one_thread
 from berkson.formula import Schema
 from berkson.inference.derivative import design_and_offset, design_derivative
 from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.inference.limiting import LimitingEstimates
+from berkson.rows.memory import threads_for
 from berkson.table import Table
 
 F64 = npt.NDArray[np.float64]
@@ -96,6 +98,20 @@ class Predictor:
         if rows.offset is not None:
             eta += rows.offset[:, None]
         return eta if offset is None else eta + offset.reshape(len(eta), -1)
+
+    def by_codes(self, n: int) -> bool:
+        """Whether `coded_predictor` has the linear predictors of n rows: factors stay codes, and no row can fail to be
+        estimable or be infinite."""
+        plain = not self.estimates.fit.certificate.rank.aliased and not isinstance(self.estimates, LimitingEstimates)
+        return plain and is_coded(self.schema, n)
+
+    def coded_predictor(self, table: Table) -> F64:
+        """(n, L) of rows without missing values, without a column for each level.  Raises as `Schema.design`."""
+        place, design = self.estimates.rows.coordinates, coded(self.schema, table)
+        coef = place.expand(self.estimates.theta).reshape(len(place.center) + 1, -1)
+        eta = design.linear_predictor(None, place.center, coef, threads_for(table.n_rows * len(coef)))
+        offset = self.schema.offset(table)
+        return eta if offset is None else eta + offset[:, None]
 
     def limit_of(self, rows: Rows) -> F64:
         """What the linear predictor of each row tends to where the data are separated (m,): +-inf, nan where it can go
