@@ -233,6 +233,17 @@ def test_rows_that_are_drawn_and_held_columns_are_told() -> None:
     assert len(text) < 400_000
 
 
+def test_keys_keep_inside() -> None:
+    labels = np.arange(200) % 40
+    names = np.array([f"a class of number {k}" for k in range(40)])
+    model = LogisticRegression().fit(X[:, :2], names[labels])
+    root = drawn(DecisionBoundary.of(model, X[:, :2]))
+    keys = [each for each in root.findall(".//{*}text") if "number" in "".join(each.itertext())]
+    assert 2 < len(keys) < 40
+    assert max(float(each.get("x", "")) for each in keys) < 700
+    assert f"and {40 - len(keys)} more" in ["".join(each.itertext()) for each in root.findall(".//{*}text")]
+
+
 @pytest.mark.parametrize("kind", ["svg", "html"])
 def test_files(tmp_path: Path, kind: str) -> None:
     found = DecisionBoundary.of(LogisticRegression().fit(X[:, :2], Y), X[:, :2], Y)

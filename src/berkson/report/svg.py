@@ -96,14 +96,23 @@ class _Drawn:
             yield _text(LEFT + self.x(value), self.top - 8, text, "middle", "quiet")
         if panel.top_label:
             yield _text(LEFT - 8, self.top - 8, panel.top_label, "end", "quiet")
-        x = LEFT + 6.0
-        for key in panel.key:
-            yield _dot(x, self.top - 13, key.ink, key.shape)
-            yield _text(x + 9, self.top - 9, _cut(key.text))
-            x += 30 + LETTER * width_of(_cut(key.text))
+        yield from self.keys()
         if panel.title:
             above = 28 if panel.top or panel.key else 10
             yield _text(LEFT, self.top - above, panel.title, weight=600)
+
+    def keys(self) -> Iterator[str]:
+        """What colours and shapes stand for, as far as there is room."""
+        x = LEFT + 6.0
+        for i, key in enumerate(self.panel.key):
+            text = _cut(key.text)
+            room = 30 + LETTER * width_of(text)
+            if x + room > LEFT + self.width - 70 * (i + 1 < len(self.panel.key)):
+                yield _text(x, self.top - 9, f"and {len(self.panel.key) - i} more", "start", "quiet")
+                return
+            yield _dot(x, self.top - 13, key.ink, key.shape)
+            yield _text(x + 9, self.top - 9, text)
+            x += room
 
     def rules(self) -> Iterator[str]:
         """Vertical lines, with texts that give way to each other."""
