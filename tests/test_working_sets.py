@@ -249,3 +249,33 @@ def test_it_is_said_that_few_columns_are_worked_with() -> None:
     assert info.solver == "working sets"
     assert "600 columns" in info.why
     assert fit(replace(varied("plain"), lasso=0.0, strength=1.0)).info.solver != "working sets"
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i1", "u1", "i2", "i8"])
+@pytest.mark.parametrize("some_rows", [False, True])
+def test_few_coefficients_of_many_columns_are_read_alike(dtype: str, some_rows: bool) -> None:
+    from berkson import kernels
+    from berkson.kernels import reference
+
+    rng = np.random.default_rng(2)
+    n, p = 83, 1101
+    X = rng.integers(0, 5, (n, p)).astype(dtype)
+    rows = rng.permutation(n)[:50].astype(np.int64) if some_rows else None
+    m = n if rows is None else 50
+    coef, center = np.zeros(p + 1), rng.random(p)
+    coef[[0, 7, 500, p - 1, p]] = rng.normal(size=5)
+    y, weight = (rng.random(m) < 0.5).astype(np.uint8), rng.integers(0, 3, m).astype(np.float64)
+    if dtype[0] == "f":
+        X[rows[4] if some_rows else 4, 300] = np.nan  # in a row of weight 0
+        weight[4] = 0.0
+    for w, offset in ((weight, rng.normal(size=m)), (weight, None)):
+        asked = (X, rows, center, coef, y, w, offset, 1)
+        found, expected = kernels.logistic(*asked), reference.logistic(*asked)
+        for one, other in zip(found[:3], expected[:3], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)  # sums in another order
+    whole = np.ones(m)
+    if dtype[0] == "f":
+        assert np.isnan(kernels.logistic(X, rows, center, coef, y, whole, None, 1)[2][300])
+    nothing = np.zeros(p + 1)
+    found, expected = (k.logistic(X, rows, center, nothing, y, weight, None, 1) for k in (kernels, reference))
+    np.testing.assert_allclose(found[2], expected[2], rtol=1e-12, atol=1e-12)

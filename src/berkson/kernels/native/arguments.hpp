@@ -102,6 +102,13 @@ private:
 // The answer of a pass: room for sums and minima.
 using Totals = std::vector<double>;
 
+constexpr ptrdiff_t many_columns = 1024;  // from where a block of rows leaves the first-level cache
+
+constexpr ptrdiff_t size_of(Type type) {
+    constexpr ptrdiff_t sizes[] = {8, 4, 1, 1, 2, 2, 4, 4, 8, 8};
+    return sizes[int(type)];
+}
+
 // A pass being put together from the arguments of a call.
 template <class P>
 class QuestionOf {
@@ -137,6 +144,16 @@ public:
     }
     void set_direction(const Array& d, ptrdiff_t given = 0) {
         pack(d, larger(given, pass.q), direction_by_model_, direction_by_column_, pass.direction_by_model, pass.direction_by_column);
+    }
+
+    // Of one model: whether few of many columns that lie side by side have a coefficient, and which.
+    void look_for_few() {
+        if (pass.models != 1 || pass.p < many_columns || pass.X.col_stride != size_of(pass.X.type)) return;
+        for (ptrdiff_t j = 0; j < pass.p; j++)
+            if (by_model_[size_t(j)] != 0.0) few_.push_back(int32_t(j));
+        if (ptrdiff_t(few_.size()) * lanes > pass.p) return;
+        few_.reserve(1);
+        pass.few = few_.data(), pass.few_count = ptrdiff_t(few_.size());
     }
 
     void set_metric(PyObject* object) {
@@ -207,6 +224,7 @@ private:
     }
 
     Array X_, rows_;
+    std::vector<int32_t> few_;
     std::vector<double> center_, by_model_, by_column_, direction_by_model_, direction_by_column_;
     bool no_memory_ = false;
 };

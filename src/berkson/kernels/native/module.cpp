@@ -71,6 +71,7 @@ PyObject* py_logistic(PyObject* const* a) {
     q.set(q.pass.y, y, false);
     q.set(q.pass.weight, weight, false);
     q.set(q.pass.offset, offset, false);
+    if (order == 1) q.look_for_few();
     const ptrdiff_t width = q.pass.width, square = order >= 2 ? width * width : 0;
     if (order >= 1) gradient.expect(1, q.pass.q);
     if (order >= 2) hessian.expect(2, q.pass.q, q.pass.q);

@@ -34,6 +34,8 @@ struct Pass {
     const double* direction_by_column = nullptr;
     const double* metric = nullptr;     // (q, width)
     bool finite_metric = true;
+    const int32_t* few = nullptr;       // the columns that have a coefficient, where they are few of many that lie side by side
+    ptrdiff_t few_count = 0;
     double* out = nullptr;              // per-row answers, (n, models)
     ptrdiff_t sums = 0, minima = 0;     // a partial answer: so many sums, then so many minima
 };

@@ -84,9 +84,64 @@ static void linear_predictor(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, d
     });
 }
 
+// gradient += sum_r residual[r] (x[r] - center) over R rows as they lie
+template <class T, int R>
+INLINE void add_rows(const Pass& pass, const char* const* x, const double* residual, double* gradient) {
+    const ptrdiff_t p = pass.p, size = sizeof(T);
+    ptrdiff_t j = 0;
+    for (; j + W <= p; j += W) {
+        const vd center = load(pass.center + j);
+        vd s = load(gradient + j);
+        for (int r = 0; r < R; r++) s += splat(residual[r]) * (load_many<T>(x[r] + j * size) - center);
+        store(gradient + j, s);
+    }
+    for (; j < p; j++)
+        for (int r = 0; r < R; r++) gradient[j] += residual[r] * (load_one<T>(x[r] + j * size) - pass.center[j]);
+    for (int r = 0; r < R; r++) gradient[p] += residual[r];
+}
+
+// (x - center)' coef + constant, by the columns that have a coefficient
+template <class T>
+INLINE double predict_by_few(const Pass& pass, const char* x) {
+    constexpr int in_flight = 4;
+    double s[in_flight] = {pass.by_model[pass.p]};
+    for (ptrdiff_t k = 0; k < pass.few_count; k++) {
+        const ptrdiff_t j = pass.few[k];
+        s[k % in_flight] += (load_one<T>(x + j * ptrdiff_t(sizeof(T))) - pass.center[j]) * pass.by_model[j];
+    }
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+// The value and the gradient where few of many columns have a coefficient: a block of rows would not stay in the cache.
+template <class T>
+static void logistic_by_few(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, Workspace& at, double* partial) {
+    double *gradient = partial + 1, *margin = partial + pass.sums;
+    for (ptrdiff_t start = begin; start < end; start += lanes) {
+        const ptrdiff_t count = smaller(lanes, end - start);
+        const char* x[lanes];
+        for (ptrdiff_t i = 0; i < lanes; i++) {
+            x[i] = row_address(pass, start + smaller(i, count - 1));
+            at.eta[i] = i < count ? predict_by_few<T>(pass, x[i]) : 0.0;
+        }
+        load_column(pass.offset, 0, start, count, 0.0, at.y);
+        for (ptrdiff_t i = 0; i < lanes; i++) at.eta[i] += i < count ? at.y[i] : 0.0;
+        load_column(pass.y, 0, start, count, 0.0, at.y);
+        load_weight(pass, 0, start, count, at);
+        logistic_rows<true>(lanes, at.eta, at.y, at.weight, at.aux, at.curvature, partial[0], margin[0]);
+        bool all = true;
+        for (ptrdiff_t i = 0; i < lanes; i++) all &= at.weight[i] != 0.0;
+        if (all) add_rows<T, lanes>(pass, x, at.aux, gradient);
+        else
+            for (ptrdiff_t i = 0; i < count; i++)  // a row of weight 0 may hold anything
+                if (at.weight[i] != 0.0) add_rows<T, 1>(pass, x + i, at.aux + i, gradient);
+    }
+}
+
 // Sums: values (models), gradients (models, width), Hessian (width, width) of the one model; minima: margins (models).
 static void logistic(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
     Workspace at(pass, scratch);
+    if (pass.few)
+        return with_type(pass.X.type, [&](auto zero) { logistic_by_few<decltype(zero)>(pass, begin, end, at, partial); });
     double *gradient = partial + pass.models, *hessian = gradient + pass.models * pass.width, *margin = partial + pass.sums;
     for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
         linear_predictors(pass, start, count, rows, at);

@@ -94,8 +94,7 @@ public:
 
 private:
     static bool side_by_side(const View& view) {
-        const ptrdiff_t sizes[] = {8, 4, 1, 1, 2, 2, 4, 4, 8, 8};
-        return view.row_stride == sizes[int(view.type)];
+        return view.row_stride == size_of(view.type);
     }
 
     void take_rows() {
