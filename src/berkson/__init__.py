@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from berkson.logistic import LogitFit, logit
     from berkson.logistic.paths import LogitCrossValidation, LogitPath
     from berkson.logistic.penalised import PenalisedFit
-    from berkson.logistic.selection import cross_validate, path
+    from berkson.logistic.selection import cross_validate, path, stability_selection
     from berkson.logistic.smooth import SmoothFit
     from berkson.notices import RankWarning, SeparationWarning
     from berkson.problem import InputError
@@ -39,6 +39,7 @@ __all__ = [
     "cross_validate",
     "logit",
     "path",
+    "stability_selection",
 ]
 
 _HOME = {
@@ -59,6 +60,7 @@ _HOME = {
     "cross_validate": "berkson.logistic.selection",
     "logit": "berkson.logistic",
     "path": "berkson.logistic.selection",
+    "stability_selection": "berkson.logistic.selection",
 }
 
 

@@ -17,9 +17,10 @@ from berkson.logistic.paths import LogitCrossValidation, LogitPath, Rule
 from berkson.logistic.penalised import PenalisedFit
 from berkson.logistic.penalties import bounds_by_name, factors_by_name, groups_by_name, l1_ratio_of, numbers, one_lambda
 from berkson.logistic.reading import class_number, codes_by, solved
+from berkson.logistic.stability import LogitStability
 from berkson.model import Prepared
 from berkson.problem import InputError
-from berkson.select import cross_validation
+from berkson.select import cross_validation, stability
 from berkson.select import path as paths
 from berkson.select.measures import MEASURES, Measure
 from berkson.select.start import Scale
@@ -267,6 +268,59 @@ def cross_validate(
 
     blends = cross_validate_relaxed(found, numbers(relax, "relax"))
     return LogitRelaxedCrossValidation(whole, found, blends)
+
+
+STABILITY = ("pairs", "threshold", "false_selections", "unimodal", "seed")  # options besides those of a path
+NO_PART = ("lambdas", "column_groups", "share", "lower", "upper", "scale", "complete")  # of a path's in it
+
+
+def stability_selection(
+    formula: Any,
+    data: Any,
+    *,
+    pairs: int = 50,
+    threshold: float = 0.75,
+    false_selections: float = 1.0,
+    unimodal: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> LogitStability:
+    """Columns that a lasso chooses on most half-samples of the rows, with a bound on how many of them are there by
+    chance (Meinshausen & Buehlmann 2010; Shah & Samworth 2013); `options` are those of `path`.
+
+    pairs             of disjoint half-samples (50)
+    threshold         the share of half-samples that must choose a column, above 0.5
+    false_selections  of the p columns each half chooses the q that come into its path first, q the largest number for
+                      which q^2 / ((2 threshold - 1) p) is no more than this
+    unimodal          use the sharper bound of Shah & Samworth's theorem 2, about half of that, which assumes that the
+                      chances of columns that are rarely chosen are unimodal over pairs of halves
+    seed              of the drawing
+
+    The bound is on the columns that a half-sample chooses with probability q / p or less, and holds whatever the data
+    are.  Each fit has its proof.  Raises ValueError, one sentence.
+    """
+    for name in NO_PART:
+        if name in options:
+            raise ValueError(f"{name}= has no part in stability selection: leave it out")
+    for name, value in (("threshold", threshold), ("false_selections", false_selections)):
+        if not isinstance(value, (int, float, np.number)):
+            raise ValueError(f"{name}={value!r} is no number")
+    asked = _asked("stability_selection", options, STABILITY)
+
+    def solve(given: Prepared) -> stability.StabilitySelection:
+        engine = {name: value for name, value in asked.of_path(given, "groups").items() if name not in NO_PART}
+        return stability.stability_selection(
+            given.problem,
+            pairs=pairs,
+            threshold=float(threshold),
+            false_selections=float(false_selections),
+            unimodal=bool(unimodal),
+            seed=seed,
+            **engine,
+        )
+
+    prepared, found, frames = solved(formula, data, asked.reading(), asked.weight_kind, solve)
+    return LogitStability(prepared, frames, found)
 
 
 def penalised(
