@@ -368,3 +368,10 @@ def test_a_sparse_column_whose_fill_is_no_zero_is_read_with_the_others() -> None
     X["most"] = pd.arrays.SparseArray(np.where(plain["age"] > 50.0, np.nan, 1.0))  # stores what is not NaN
     with pytest.raises(InputError, match="Input X contains NaN: column 'most'"):
         LogisticRegression().fit(X, y)
+
+
+def test_a_data_frame_whose_sparse_columns_all_have_another_fill() -> None:
+    X, plain, y = frame()
+    X = X[["age", "w0"]].assign(w0=pd.arrays.SparseArray(plain["w0"] + 1.0, fill_value=1.0))
+    got, wanted = (LogisticRegression().fit(each, y) for each in (X, plain[["age", "w0"]]))
+    np.testing.assert_allclose(got.coef_, wanted.coef_, rtol=1e-9)

@@ -51,15 +51,17 @@ def table_of_numbers(estimator: Any, X: Any, *, reset: bool) -> Array | Sparse |
         return table(estimator, X, reset=reset)
     match_columns(estimator, X, list(X.columns), reset=reset)
     names = sparse_names(X)
-    X = X.astype({name: dtype.subtype for name, dtype in types.items() if name not in set(names)})
-    if len(names) == X.shape[1]:
-        return cells_of(X, names)
-    n, p = X.shape
-    stored = sum(X[name].array.npoints for name in names) + n * (p - len(names))
-    if n * p <= CELLS or stored > SHARE * n * p:
+    filled = types.keys() - set(names)  # with something else than 0
+    X = X.astype({name: types[name].subtype for name in filled}) if filled else X
+    if not names:
+        return _numbers(X)
+    (n, p), cells = X.shape, cells_of(X, names)
+    if len(names) == p:
+        return cells
+    if n * p <= CELLS or cells.size + n * (p - len(names)) > SHARE * n * p:
         return _numbers(X.astype({name: types[name].subtype for name in names}))
     places = np.flatnonzero(~X.columns.isin(names)), X.columns.get_indexer(names)
-    return SideBySide.of([_numbers(X.drop(columns=names)), cells_of(X, names)], places)
+    return SideBySide.of([_numbers(X.drop(columns=names)), cells], places)
 
 
 def _numbers(frame: Any) -> Array:
