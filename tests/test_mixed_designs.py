@@ -200,6 +200,7 @@ def test_many_rows_and_levels_by_formula(strength: float) -> None:
     assert isinstance(result.problem.X, Mixed)
     assert result.certificate.certified
     assert result.problem.X.nbytes == n * (3 * 8 + 2 + 1 + 1)
+    assert model.certificate(from_frame(frame), 1e-8)[0].certified
     # The likelihood's gradient by a level is the sum of its residuals, less what the ridge asks for: 0 at the optimum
     residual = frame["y"] - model.probabilities(from_frame(frame))[:, 1]
     coef = pd.Series(model.coef[0], model.schema.names)
