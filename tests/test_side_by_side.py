@@ -13,6 +13,7 @@ from berkson import LogisticRegression, LogisticRegressionCV
 from berkson.design import Coded, Dense, Mixed, SideBySide, Sparse
 from berkson.fit import certify, fit
 from berkson.problem import InputError, Problem
+from berkson.select.path import path
 
 
 def sparse_table(A: Any) -> Sparse:
@@ -236,6 +237,19 @@ def test_many_columns_of_a_lasso_go_by_working_sets() -> None:
     # each is proved to 1e-8 of the null objective
     room = 1e-8 * wanted.certificate.null_objective
     assert abs(got.certificate.objective - wanted.certificate.objective) < room
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+def test_paths_are_the_dense_array_s(K: int, l1_ratio: float) -> None:
+    X = SideBySide.of(blocks(300, "dsm"))
+    y = labels(X, K)
+    got, wanted = (path(Problem(table, y, K), l1_ratio=l1_ratio, count=12, tol=1e-11) for table in (X, dense(X)))
+    np.testing.assert_allclose(got.lambdas, wanted.lambdas, rtol=1e-12)
+    # each within 1e-11 of the null objective of its optimum
+    np.testing.assert_allclose(got.objective, wanted.objective, atol=2e-11 * wanted.null_objective)
+    np.testing.assert_allclose(got.coef, wanted.coef, atol=1e-4)
+    assert got.gap.max() <= 1e-11
 
 
 # --- verdicts ---------------------------------------------------------------------------------------------------------
