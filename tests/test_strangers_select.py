@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from berkson import LogisticRegression, logit, path
+from berkson.problem import Problem
+from berkson.select.path import path as engine_path
 
 F64 = npt.NDArray[np.float64]
 Array = npt.NDArray[np.int64]
@@ -57,3 +59,39 @@ def test_options_that_would_say_nothing_are_refused(options: dict[str, Any], sai
 def test_a_penalised_fit_refuses_what_it_has_no_use_for(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         logit("y ~ a", {"y": [0, 1, 1, 0], "a": [1.0, 2.0, 3.0, 4.0]}, penalty="lasso", lambda_=0.1, **options)
+
+
+FREE = np.array([0.0, 0.0] + [1.0] * 98)
+
+
+def _more_columns_than_rows(n_classes: int) -> Problem:
+    random = np.random.default_rng(7)
+    X = random.normal(size=(60, 100))
+    chance = random.gumbel(size=(60, n_classes))
+    chance[:, 1] += 2.0 * X[:, 3]
+    return Problem(X, chance.argmax(axis=1).astype(np.uint8), n_classes)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("options", [{}, {"groups": np.arange(100) // 2}, {"lower": np.where(FREE, 0.0, -np.inf)}])
+def test_unpenalised_columns_of_a_wide_table_leave_the_lasso_its_proof(n_classes: int, options: dict[str, Any]) -> None:
+    problem = _more_columns_than_rows(n_classes)
+    rough, fine = (engine_path(problem, factors=FREE, lambdas=[0.1, 0.03], tol=tol, **options) for tol in (1e-4, 1e-12))
+    assert rough.certified.all()
+    assert fine.certified.all()
+    above = (rough.objective - fine.objective) / fine.null_objective
+    assert (above <= rough.gap + 2e-12).all()  # the rough bound holds, to within the fine one's own and rounding
+    eta = problem.X @ fine.coef[-1].T + fine.intercept[-1]
+    if n_classes == 2:
+        residual = 1.0 / (1.0 + np.exp(-eta)) - problem.y[:, None]
+    else:
+        each = np.exp(eta - eta.max(axis=1, keepdims=True))
+        residual = each / each.sum(axis=1, keepdims=True) - np.eye(3)[problem.y]
+    # stationary in what is not penalised: sqrt(gap x curvature) is 1e-6 x a few
+    assert np.abs(np.column_stack([np.asarray(problem.X)[:, :2], np.ones(60)]).T @ residual).max() < 1e-5
+
+
+def test_equal_columns_beside_an_unpenalised_one_leave_the_lasso_its_proof() -> None:
+    X, y, _ = some_rows()
+    found = path(y, np.column_stack([X, X[:, 0]]), unpenalised="x1", count=5)
+    assert found.certified.all()

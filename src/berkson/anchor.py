@@ -85,7 +85,7 @@ def anchor_of(
 @dataclass(frozen=True, slots=True)
 class Extents:
     """How far data reach: weight of each class (K,), the longest row in a solver's coordinates, the largest offset,
-    whether each equation's last coordinate is the constant, and the equations of K classes (see `Coordinates.basis`)."""
+    whether each equation's last coordinate is the constant, and the equations of K classes (`Coordinates.basis`)."""
 
     class_weight: F64
     longest: float
@@ -94,23 +94,29 @@ class Extents:
     basis: F64 | None
 
 
-def bound_by_size(theta: F64, gradient: F64, penalty: ElasticNet, objective: float, extents: Extents) -> Bound:
+def bound_by_size(
+    theta: F64, gradient: F64, penalty: ElasticNet, objective: float, extents: Extents, hessian: F64 | None = None
+) -> Bound:
     """The bound where curvature proves nothing (more columns than rows, equal columns).
 
     No loss is negative, so at the minimiser the lasso is at most P(theta), and what the gradient keeps of the
-    penalised coordinates can gain no more than max_j |excess_j| / threshold_j times that.  The constants, the only
-    free coordinates, are held by the classes: where predictors without them differ by at most B in any row, a class of
-    weight W whose constant lies d below the largest costs W (d - B), which is at most P(theta).
+    penalised coordinates can gain no more than max_j |excess_j| / threshold_j times that.  The constants, where they
+    are the only free coordinates, are held by the classes: where predictors without them differ by at most B in any
+    row, a class of weight W whose constant lies d below the largest costs W (d - B), which is at most P(theta).  Other
+    free coordinates take the loss's Hessian at theta (see `_settled`).
     """
     slack, excess = penalty.split(theta, gradient, 0.0)
     basis = extents.basis
     equations = 1 if basis is None else basis.shape[1]
     held = penalty.held
     free = ~held.reshape(equations, -1)
-    if free[:, :-1].any() or (free[:, -1].any() and not extents.constant) or not held.any():
+    if not held.any():
         return NOTHING
     gap = slack + float(excess[held] @ theta[held]) + penalty.dual_norm(excess) * objective
-    if free[:, -1].any():
+    if free[:, :-1].any() or (free[:, -1].any() and not extents.constant):
+        length = float(np.linalg.norm(theta[held])) + penalty.reach(objective)
+        gap += math.inf if hessian is None else _settled(excess, penalty, length, extents, hessian)
+    elif free[:, -1].any():
         ends = 1 if basis is None else 2  # predictors that differ
         turned = math.sqrt(2.0) if basis is not None and equations < len(basis) else 1.0  # two classes' by contrasts
         reach = turned * extents.longest * penalty.reach(objective) + ends * extents.offset
@@ -123,3 +129,26 @@ def bound_by_size(theta: F64, gradient: F64, penalty: ElasticNet, objective: flo
             from_top = constant - constant.max()
             gap += float(np.abs(pull) @ np.maximum(np.abs(from_top), np.abs(from_top + below)))
     return Bound(gap, math.inf, gap, 0.0) if gap >= 0.0 else NOTHING
+
+
+def _settled(excess: F64, penalty: ElasticNet, length: float, extents: Extents, hessian: F64) -> float:
+    """What the excess of the free coordinates, e, can gain at most, where no held part of theta moves by more than
+    `length`; infinite where the free coordinates' own part S of the loss's Hessian is singular, or e is not small.
+
+    With t_i the logits of the step S^-1 e in row i, V_i = diag(q_i) - q_i q_i' and no |t_i - q_i't_i| of 1 or more,
+    Q_i = q_i - V_i t_i are probabilities whose gradient has no e.  By Fenchel's inequality the loss lies above the
+    plane with that gradient less sum_i a_i KL(Q_i, q_i) <= sum_i a_i t_i'V_i t_i = e'S^-1 e, and in the held
+    coordinates it differs from the gradient at theta by at most |V^1/2 X| |V^1/2 t|, with no V_i above 1/2 and no row
+    of X longer than `longest`.
+    """
+    free = ~penalty.held
+    if penalty.strength[free].any():
+        return math.inf
+    factor = inverse_factor(penalty.regular(hessian)[np.ix_(free, free)])
+    if factor is None:
+        return math.inf
+    turned = factor @ excess[free]
+    if not 2.0 * extents.longest * float(np.linalg.norm(factor.T @ turned)) < 1.0:
+        return math.inf
+    square = float(turned @ turned)
+    return square + math.sqrt(0.5 * square * float(extents.class_weight.sum())) * extents.longest * length

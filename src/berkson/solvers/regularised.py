@@ -138,7 +138,8 @@ def _prove(model: Model, penalty: ElasticNet, course: Course, seen: Seen) -> Sol
         return proof
     constant = place.kept is None or int(place.kept[-1]) == len(place.center)
     extents = Extents(course.class_weight, math.sqrt((yield Extent())), course.offset, constant, place.basis)
-    by_size = bound_by_size(theta, gradient, penalty, model.value(penalty), extents)
+    hessian = model.hessian if model.fresh else None
+    by_size = bound_by_size(theta, gradient, penalty, model.value(penalty), extents, hessian)
     return min(proof, by_size, key=lambda known: known.gap)
 
 
