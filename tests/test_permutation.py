@@ -198,6 +198,9 @@ def test_errors_are_sentences() -> None:
     ):
         with pytest.raises(StatisticsError, match=word):
             fit.permutation_test("age", **options)  # type: ignore[arg-type]
+    for columns in (3, [1], None):
+        with pytest.raises(StatisticsError, match="no names"):
+            fit.permutation_test(columns)  # type: ignore[arg-type]
     with pytest.raises(StatisticsError, match="name one"):
         fit.permutation_test([])
     with pytest.raises(StatisticsError, match="different weight"):

@@ -300,6 +300,8 @@ class LogitFit(Numbers):
         if self.method is not None:
             raise StatisticsError("permutation tests are of maximum likelihood; fit without bias reduction")
         schema, names = self.prepared.schema, listed(columns)
+        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+            raise StatisticsError(f"columns={columns!r} are no names: give one, or a list of them")
         found = permutation_test(
             self.maximum,
             tuple(dict.fromkeys(j for name in names for j in places(schema, name, "columns"))),

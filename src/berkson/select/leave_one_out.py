@@ -91,9 +91,9 @@ class LeaveOneOut:
             return ()
         i = int(outside[0])
         why = (
-            f"the lasso chose {self.chosen[i]:.2g} columns a row (0.1 is the most: further, supports change with rows)"
+            f"the lasso chose {self.chosen[i]:.3g} columns a row, and from 0.1 on supports change with rows"
             if not self.chosen[i] < FULLEST
-            else f"a row's own share in its prediction is {self.leverage[i]:.2g} (0.5 is the most)"
+            else f"a row's own share in its prediction is {self.leverage[i]:.3g}, and from 0.5 on a step is no fit"
         )
         return (
             f"approximate leave-one-out is not offered at {len(outside)} of {len(self.mean)} lambdas, the largest "
