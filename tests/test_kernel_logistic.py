@@ -178,6 +178,14 @@ def test_rows_that_nothing_is_near() -> None:
         np.testing.assert_allclose(found, expected.decision_function(np.exp(-0.2) * np.eye(60)), rtol=1e-6, atol=1e-6)
 
 
+def test_rows_that_hardly_know_each_other() -> None:
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(97, 5)), rng.integers(0, 4, 97)
+    model = KernelLogisticRegression(gamma=5.0, C=2.0, **EXACTLY).fit(X, y)  # a factor of ones and of 1e-25
+    eta = dual_root(rbf_kernel(X, gamma=5.0), np.eye(4)[y], 2.0, np.ones(97))
+    np.testing.assert_allclose(model.predict_log_proba(X), log_softmax_of(eta, axis=1), **SAME)
+
+
 def test_far_from_the_origin() -> None:
     X, y = moons(60)
     there = X + 2.0**24

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from berkson.certificate import DENSE_UP_TO
 from berkson.design import Dense, design_of
-from berkson.problem import InputError, Problem
+from berkson.problem import HUGE, InputError, Problem
 from berkson.rank import Rank, examine, full_rank
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.memory import InMemory, NonFiniteError
@@ -54,6 +54,9 @@ def standardised(problem: Problem, *, symmetric: bool = False) -> InMemory:
         raise NonFiniteError
     scale = np.ones(p + 1)
     least = 1e-300 * problem.strength  # else the ridge on the scaled column, strength / spread, would overflow
+    # where the ridge outweighs all rows, it is what a step should be scaled by
+    total = n if problem.weight is None else float(problem.weight.sum())
+    spread = np.maximum(spread, min(problem.strength / total, HUGE))
     scale[:p] = np.where((spread > least) & ~(constant & problem.intercept), np.sqrt(spread), 1.0)
     kept = None if problem.intercept else np.arange(p)
     basis = np.eye(problem.n_classes) if symmetric else problem.loss.basis

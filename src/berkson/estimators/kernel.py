@@ -259,7 +259,8 @@ class KernelLogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[
     def _judge(self, fitted: Fit, more: float, exact: bool) -> None:
         """The certificate, of all rows or of the landmarks; a warning where it does not certify."""
         proof, null = fitted.certificate, fitted.certificate.null_objective
-        self.landmark_gap_ = more / null
+        most = more if np.isinf(more) else min(more, proof.objective)  # no objective is negative
+        self.landmark_gap_ = most / null
         gap = proof.gap + more if exact else proof.gap  # rounding in the kernel counts where C is huge
         certified = gap <= proof.tol * null
         if certified:
