@@ -179,7 +179,8 @@ class LogisticRegression(ReadsCategories, ClassifierMixin, BaseEstimator):  # ty
         X : array, sparse array or matrix, or data frame of shape (n, p)
             Numbers or booleans in any layout, and in data frames text and categories.  Not copied where it is an array
             or compressed sparse rows (CSR, whose cells may stand in any order); other sparse formats are converted to
-            those.  Nothing is made dense.
+            those, and so are sparse columns (pandas) beside others, unless the table is small or over a quarter of it
+            is stored.  Nothing else is made dense.
         y : array-like of shape (n,)
             Labels of any kind; or fractions in [0, 1], the probability of class 1 (successes / trials, with the
             trials as `sample_weight`), and then ``classes_`` is [0, 1].
