@@ -8,7 +8,7 @@ import numpy as np
 from berkson.kernels import _native, compiled, quadratic_reference
 from berkson.kernels.reference import F64
 
-MOST = 512  # unknowns, of which the half that is active makes a matrix that fits into a second-level cache
+MOST = 1024  # unknowns, of which those that are active make a matrix that fits into a second-level cache
 
 
 def quadratic_minimum(hessian: F64, linear: F64, threshold: F64, start: F64) -> F64:
