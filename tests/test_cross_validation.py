@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from path_data import R, birthwt, infert, menarche
 
+from berkson.fit import fit
 from berkson.problem import InputError, Problem
 from berkson.select.cross_validation import CrossValidation, cross_validate
 from berkson.select.folds import Folds, folds_from, folds_of
@@ -216,3 +217,15 @@ def test_mean_and_error_are_weighted_by_folds() -> None:
     np.testing.assert_allclose(found.se[0], error)
     np.testing.assert_allclose(found.se[1], np.sqrt(((4 - 10 / 3) ** 2 + 2 * (3 - 10 / 3) ** 2) / 3 / 1))
     assert (found.best, found.one_se) == (0, 0)
+
+
+def test_one_penalty_far_from_the_null_model_takes_few_passes() -> None:
+    problem = made(60_000, 20)
+    found = cross_validate(problem, 5, lambdas=[1.0], scale="sum", l1_ratio=0.0, standardize=False)
+    assert found.certified.all()
+    # columns, null model, the sample's optimum, two steps of the whole and of the folds; Newton from the null model: 11
+    assert found.passes < 9.0
+    alone = fit(replace(without(problem, found.folds.held_out[2]), strength=1.0), tol=1e-12)
+    # within 1e-6 of the null objective 4e4: coefficients within sqrt(2 * 0.04 / (n / 40)) at the very most
+    np.testing.assert_allclose(found.coef(2)[0][0], alone.coef, atol=0.01)
+    assert (found.gap >= 0.0).all()

@@ -90,7 +90,7 @@ def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits
         absent,
         _row_space(problem) if (grid.ratios == 0.0).any() else None,
     )
-    plain = [k for k, (train, _) in enumerate(splits) if not len(absent[k]) and len(np.unique(train)) == len(train)]
+    plain = [k for k, (train, _) in enumerate(splits) if not len(absent[k]) and np.bincount(train).max() == 1]
     finite = np.flatnonzero(np.isfinite(grid.Cs))
     together = plain if len(finite) and _in_lockstep(problem) else []
     if fits.space is not None:

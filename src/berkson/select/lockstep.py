@@ -37,6 +37,7 @@ Indices = npt.NDArray[np.intp]
 
 TOGETHER = 32  # folds that share a pass: more would only hold more at a time
 ROWS_PER_UNKNOWN = 200  # of the sample that proves: it serves all folds, so that it may be larger than a path's
+PART = 25  # of the rows are the sample at least: its Hessian costs a small part of the passes that a tight proof saves
 
 
 class Lockstep:
@@ -48,7 +49,8 @@ class Lockstep:
         self._batches, self._courses = batches_of(start, folds), courses_of(start, folds)
         self.nulls = np.array([start.problem.null_objective(course.class_weight) for course in self._courses])
         self._regularizers = regularizers_of(start, folds)
-        seen = run(witness(start.course, ROWS_PER_UNKNOWN), start.rows, work)
+        per_unknown = max(ROWS_PER_UNKNOWN, start.course.n_rows // (PART * start.course.place.size))
+        seen = run(witness(start.course, per_unknown), start.rows, work)
         self._walk = Walk(start, seen)
         self._seen = seen if seen.sample is not None else Witness(_everything(start))
         self._shared = Shared(self._seen, folds)

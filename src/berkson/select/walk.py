@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.penalty import ElasticNet
-from berkson.rows.questions import Evaluate, Evaluation
+from berkson.rows.questions import Evaluate, Evaluation, Sample
 from berkson.select.columns import standing_at, walk_by_columns
 from berkson.select.start import Start
 from berkson.solvers.proximal import Model, loss_model, minimum_of_model
-from berkson.solvers.regularised import Point, advance, witness
+from berkson.solvers.regularised import Course, Point, advance, sample_error, sample_optimum, witness
 from berkson.solvers.run import Solver, Work, run
 from berkson.solvers.witness import Witness
 
@@ -69,6 +69,8 @@ class Walk:
             yield from self.seen.renew(last.theta, least, course.place)
             self.model, point = yield from advance(last, penalty, course, self.seen, at_least=1)
             return self.model, point
+        if i == 0:
+            last = yield from _nearer(last, penalty, course, self.seen.sample)
         expected = predicted(last, penalty, proportion(self._start.lambdas, i) * self._missed)
         yield from self.seen.renew(expected.theta, least, course.place)
         model, spent = last, 0
@@ -78,6 +80,13 @@ class Walk:
             model = better(last, last.corrected(expected.theta, at), penalty)
         self.model, point = yield from advance(model, penalty, course, self.seen, spent)
         return self.model, point
+
+
+def _nearer(model: Model, penalty: ElasticNet, course: Course, sample: Sample | None) -> Solver[Model]:
+    """The model at a sample's optimum, where that is nearer the fit: a first penalty may be far from the null model."""
+    if sample is None or model.gap(penalty) <= sample_error(course, sample):
+        return model
+    return better(model, (yield from sample_optimum(model.theta, penalty, course, sample)), penalty)
 
 
 def better(last: Model, trial: Model, penalty: ElasticNet) -> Model:

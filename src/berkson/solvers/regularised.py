@@ -149,13 +149,23 @@ def from_cold(theta: F64, penalty: ElasticNet, course: Course, sample_size: int)
         model = yield from loss_model(theta)
         return (yield from advance(model, penalty, course, Witness(None)))
     sample: Sample = yield Draw(sample_size, course.share)
+    model = yield from sample_optimum(theta, penalty, course, sample)
+    seen = Witness(sample)
+    yield from seen.renew(model.theta, penalty, course.place)
+    return (yield from advance(model, penalty, course, seen))
+
+
+def sample_error(course: Course, sample: Sample) -> float:
+    """About how far a sample's optimum is from that of all rows: twice the gap."""
+    return course.place.size * course.n_rows / max(1, sample.size)
+
+
+def sample_optimum(theta: F64, penalty: ElasticNet, course: Course, sample: Sample) -> Solver[Model]:
+    """The loss of all rows where the sample has its optimum, which is sought from theta, with its Hessian."""
     model = yield from loss_model(theta, sample)
-    loose = LOOSE * course.place.size * course.n_rows / max(1, sample.size)
+    loose = LOOSE * sample_error(course, sample)
     near = yield from proximal_newton(
         model, penalty, target=loose, max_iterations=course.max_iterations, sample=sample, always_exact=True
     )
-    seen = Witness(sample)
-    yield from seen.renew(near.model.theta, penalty, course.place)
     at = yield Evaluate(near.model.theta, 1)
-    model = Model(near.model.theta, at, near.model.hessian, False)
-    return (yield from advance(model, penalty, course, seen))
+    return Model(near.model.theta, at, near.model.hessian, False)
