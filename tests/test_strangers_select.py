@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from berkson import LogisticRegression, logit, path
+from berkson.notices import RankWarning
 from berkson.problem import Problem
 from berkson.select.path import path as engine_path
 
@@ -95,3 +96,14 @@ def test_equal_columns_beside_an_unpenalised_one_leave_the_lasso_its_proof() -> 
     X, y, _ = some_rows()
     found = path(y, np.column_stack([X, X[:, 0]]), unpenalised="x1", count=5)
     assert found.certified.all()
+
+
+def test_equal_columns_under_the_lasso_are_named_by_fits_of_paths() -> None:
+    X, y, _ = some_rows()
+    table = {"y": y, "a": X[:, 0], "b": X[:, 1], "c": X[:, 0]}
+    with pytest.warns(RankWarning, match="'c' = 'a'"):
+        logit("y ~ a + b + c", table, penalty="lasso", lambda_=0.05)
+    with pytest.warns(RankWarning, match="'c' = 'a'"):
+        path("y ~ a + b + c", table, count=3).at(0.05)
+    logit("y ~ a + b + c", table, penalty="elastic net", lambda_=0.05)  # the ridge's part makes them unique
+    logit("y ~ a + b + c", table, penalty="lasso", lambda_=10.0)  # nothing to move

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,7 @@ from berkson.logistic.inputs import free
 from berkson.logistic.penalised import PenalisedFit, flat, parameter_names
 from berkson.logistic.penalties import one_lambda
 from berkson.model import Prepared, classes_of
+from berkson.notices import RankWarning
 from berkson.report.figure import Figure
 from berkson.report.layout import significant
 from berkson.report.page import Page
@@ -24,6 +26,7 @@ from berkson.report.path_report import cross_validation_blocks, path_blocks
 from berkson.select.cross_validation import CrossValidation
 from berkson.select.measures import Measure
 from berkson.select.path import Path
+from berkson.select.uniqueness import doubt
 
 if TYPE_CHECKING:
     from berkson.logistic.leave_one_out import Judged, LogitLeaveOneOut
@@ -130,6 +133,8 @@ class LogitPath:
 
     def _fit(self, lambda_: float, chosen: str) -> PenalisedFit:
         found = self.found.at(lambda_)
+        if (said := doubt(found, 0)) is not None:
+            warnings.warn(said, RankWarning, stacklevel=3)
         return PenalisedFit(self.prepared, self.frames, found, chosen, self.policy, self.reference)
 
 

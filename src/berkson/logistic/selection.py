@@ -19,11 +19,13 @@ from berkson.logistic.penalties import bounds_by_name, factors_by_name, groups_b
 from berkson.logistic.reading import class_number, codes_by, solved
 from berkson.logistic.stability import LogitStability
 from berkson.model import Prepared
+from berkson.notices import RankWarning
 from berkson.problem import InputError
 from berkson.select import cross_validation, stability
 from berkson.select import path as paths
 from berkson.select.measures import MEASURES, Measure
 from berkson.select.start import Scale
+from berkson.select.uniqueness import doubt
 from berkson.solvers.regularised import cheap
 from berkson.table import listing, suggestion
 
@@ -357,6 +359,8 @@ def penalised(
         asked = _asked("logit", options | {"lambdas": [one_lambda(lambda_)]})
         prepared, engine, frames = _solved(formula, data, asked)
         fit = PenalisedFit(prepared, frames, engine, "as asked", asked.policy)
+        if (said := doubt(engine, 0)) is not None:
+            warnings.warn(said, RankWarning, stacklevel=3)
     return replace(fit, reference=class_number(reference, fit.prepared))
 
 
