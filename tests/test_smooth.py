@@ -480,3 +480,15 @@ def test_what_needs_a_maximum_of_the_likelihood_is_refused() -> None:
     for door in (bk.path, bk.cross_validate):
         with pytest.raises(ValueError, match="is a smooth"):
             door("y ~ s(x)", wavy())
+
+
+def test_a_least_value_that_is_not_the_least_is_told() -> None:
+    rng = np.random.default_rng(34)
+    n = int(rng.choice([40, 80, 150, 400, 1000]))  # 40 rows, which 26 columns can separate
+    x, z, v = rng.normal(size=n), rng.uniform(size=n), rng.gamma(0.7, size=n)
+    eta = 2.0 * rng.normal() * np.sin(2 * x) + 2.0 * rng.normal() * np.cos(6 * z) + rng.normal() * np.log(v + 0.1)
+    y = (rng.uniform(size=n) < 1.0 / (1.0 + np.exp(-eta))).astype(int)
+    with pytest.warns(UserWarning, match="less smooth curves could separate the classes"):
+        fit = smooth('y ~ s(x) + s(z, k=8, bs="ps") + s(v)', {"x": x, "z": z, "v": v, "y": y})
+    assert fit.smoothing.local
+    assert "Less smooth curves could separate the classes" in str(fit.summary())

@@ -27,7 +27,7 @@ from berkson.model import Model, Prepared, classes_of, model_of
 from berkson.report.coefficients import Coefficients, coefficients, normal_quantile
 from berkson.report.figure import Figure
 from berkson.report.page import Page
-from berkson.report.smooths import smooth_figure
+from berkson.report.smooths import doubts, smooth_figure
 from berkson.report.summary import Findings, summary
 from berkson.select.smoothing import Smoothing, choose_smoothing
 
@@ -386,12 +386,7 @@ def smooth_fit(
         return choose_smoothing(given.problem, penalties, tol=tol, max_iterations=max_iterations)
 
     prepared, found, frames = solved(formula, data, replace(reading, smooths=True), weight_kind, solve)
-    if not found.converged:
-        warnings.warn(
-            f"the smoothing parameters may not be the best: the restricted likelihood still changes by "
-            f"{found.gradient:.1g} for a unit of their logarithms after {found.iterations} steps",
-            UserWarning,
-            stacklevel=3,
-        )
+    for doubt in doubts(found):
+        warnings.warn(doubt, UserWarning, stacklevel=3)
     trials, classes = trials_of(prepared, weight_kind), class_number(reference, prepared)
     return SmoothFit(prepared, SmoothEstimates(found.fit, classes, weight_kind, trials, found), frames, level, policy)

@@ -13,6 +13,7 @@ from berkson.report.coefficients import normal_quantile
 from berkson.report.figure import Figure
 from berkson.report.layout import Block, Grid, Paragraph, Row, probability, significant
 from berkson.report.panels import Line, Panel, axis
+from berkson.select.smoothing import Smoothing
 
 STRAIGHT = 1e-3  # effective degrees of freedom beyond those that no penalty holds, below which nothing bends
 HEIGHT = 260  # of a panel
@@ -46,17 +47,25 @@ def smooth_goodness(estimates: SmoothEstimates) -> Iterator[Block]:
         f"degrees of freedom {estimates.freedom:.3f}; AIC {estimates.aic:.2f}; deviance explained "
         f"{100.0 * found.explained:.1f}%"
     )
-    if chosen.converged:
-        yield Paragraph(
-            f"smoothing parameters of the greatest restricted likelihood (REML), to a derivative of "
-            f"{chosen.gradient:.1g}; {chosen.iterations} steps, {chosen.passes:.3g} passes, {chosen.seconds:.3f} s",
-            "quiet",
+    yield Paragraph(
+        "smoothing parameters by restricted maximum likelihood (REML), to a derivative of "
+        f"{chosen.gradient:.1g}; {chosen.iterations} steps, {chosen.passes:.3g} passes, {chosen.seconds:.3f} s",
+        "quiet",
+    )
+    yield from (Paragraph(f"{doubt[:1].upper()}{doubt[1:]}.", "bad") for doubt in doubts(chosen))
+
+
+def doubts(chosen: Smoothing) -> Iterator[str]:
+    """What speaks against the smoothing parameters chosen."""
+    if not chosen.converged:
+        yield (
+            f"the smoothing parameters may not be the best: after {chosen.iterations} steps the restricted likelihood "
+            f"still changes by {chosen.gradient:.1g} for a unit of their logarithms"
         )
-    else:
-        yield Paragraph(
-            f"The smoothing parameters may not be the best: after {chosen.iterations} steps the restricted likelihood "
-            f"still changes by {chosen.gradient:.1g} for a unit of their logarithms.",
-            "bad",
+    if chosen.local:
+        yield (
+            "less smooth curves could separate the classes, so the restricted likelihood has no greatest value; these "
+            "smoothing parameters are the best in reach of straight lines: give smaller k to be sure"
         )
 
 

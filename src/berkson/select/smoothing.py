@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,13 @@ STEPS = 100
 FLAT = 1e8  # times the curvature of the loss: a strength that holds its columns at 0
 FREE = 1e-9  # times it: a strength that holds nothing
 LITTLE = 0.2  # effective degrees of freedom of a group below which its end is tried
-BEGIN = (0.3, 1.0, 3.0)  # effective degrees of freedom of every group where a search may begin: at the best of them
+BEGIN = (
+    0.3,
+    1.0,
+    3.0,
+    np.inf,
+)  # effective degrees of freedom of every group where a search may begin: at the best of them
+RETURN, CLEARLY = (0.1, 0.5), 1e-8  # freedom at which a group at its end is tried again, and what that must gain
 SHOWN = 5  # columns in a sentence
 STRAIGHT = "the first column of a smooth is its straight line"
 
@@ -50,6 +57,9 @@ class Smoothing:
     loss        minus the log-likelihood
     criterion   minus the logarithm of the restricted likelihood, but for a constant that the columns' units decide
     gradient    the largest derivative of the criterion by the logarithm of a strength not at its end
+    converged   whether that is 0 to rounding
+    local       whether the criterion has no least value, since the smooths could separate the classes; this one is the
+                least in reach of the smoothest curves
     """
 
     strengths: F64
@@ -61,6 +71,7 @@ class Smoothing:
     criterion: float
     gradient: float
     converged: bool
+    local: bool
     iterations: int
     passes: float
     seconds: float
@@ -83,7 +94,7 @@ def choose_smoothing(
             rows = standardised(problem)
             groups = Groups.of(rows, penalties)
             search = _Search(groups, problem, TARGET * null, work, _start(rows, problem, ends))
-            found, steps, gradient, converged = search.best()
+            (found, steps, gradient, converged), local = search.best()
     except NonFiniteError:
         raise locate_non_finite(problem) from None
     coef, intercept = rows.coordinates.original(found.theta)
@@ -103,6 +114,7 @@ def choose_smoothing(
         found.value,
         gradient,
         converged,
+        local,
         steps,
         work.passes + final.info.passes,
         time.perf_counter() - began,
@@ -160,6 +172,15 @@ def _start(rows: InMemory, problem: Problem, ends: tuple[npt.NDArray[np.intp], F
     return rows.coordinates.from_original(coef, ends[1].intercept)
 
 
+class Descent(NamedTuple):
+    """Where a search ended, after so many steps, the largest derivative there, and whether none is of use."""
+
+    at: Fitted
+    steps: int
+    gradient: float
+    converged: bool
+
+
 class _Search:
     """For the least criterion; `start` (size,) is the fit in which all groups are at their ends."""
 
@@ -172,40 +193,64 @@ class _Search:
         self.top = np.log([FLAT * values.max() for values in self.curvatures])
         self.bottom = np.log([FREE * values.mean() for values in self.curvatures])
 
-    def best(self) -> tuple[Fitted, int, float, bool]:
-        """(the fit, steps, the largest derivative there, whether the search ended where none is of use)."""
-        at = self.begun()
+    def best(self) -> tuple[Descent, bool]:
+        """From the best of the beginnings; where that goes down without end, from the smoothest, and True."""
+        beginnings = self.beginnings()
+        for at, local in ((min(beginnings, key=lambda at: at.value), False), (beginnings[0], True)):
+            found = self.descended(at)
+            if found is not None:
+                return found, local
+        raise InputError(
+            "the smooths separate the classes, so that the data would have them ever less smooth: give smaller k, or "
+            "leave one out"
+        )
+
+    def beginnings(self) -> list[Fitted]:
+        """A few fits of equal freedom for every group, the smoothest first."""
+        found: list[Fitted] = []
+        for freedom in BEGIN:
+            there = self.fitted(self.of_freedom(freedom), found[-1].theta if found else self.start)
+            found += [] if there is None else [there]
+        if not found:
+            raise InputError("the smooths cannot be told from the other columns to working precision: give smaller k")
+        return found
+
+    def of_freedom(self, freedom: float) -> F64:
+        """The strengths (m,) that leave every group so much, or half of its columns, where it is by itself."""
+        return np.array([_strength(values, min(freedom, 0.5 * len(values))) for values in self.curvatures])
+
+    def descended(self, at: Fitted) -> Descent | None:
+        """From one beginning; None where there is no end."""
         for step in range(STEPS):
-            at, moved = self.tried_ends(at)
+            at = self.tried_ends(at)
             slope, bend = at.derivatives
-            open_ = at.rho < self.top
-            direction, gain = _newton(slope, bend, open_)
-            if gain <= ENOUGH and not moved:
-                last = self.fitted(at.rho + direction, at.theta)  # Newton's last step squares what is left
-                at = at if last is None or last.value > at.value + ENOUGH else last
-                return at, step, self.largest_slope(at), True
+            direction, gain = _newton(slope, bend, at.rho < self.top)
+            if gain <= ENOUGH:
+                back = self.returned(at)
+                if back is None:
+                    last = self.fitted(at.rho + direction, at.theta)  # Newton's last step squares what is left
+                    at = at if last is None or last.value > at.value + ENOUGH else last
+                    return Descent(at, step, self.largest_slope(at), True)
+                at = back
+                continue
             there = self.searched(at, direction, slope)
             if there is None:
-                return at, step, self.largest_slope(at), gain <= np.sqrt(ENOUGH)
+                return Descent(at, step, self.largest_slope(at), bool(gain <= np.sqrt(ENOUGH)))
             at = there
             if (at.rho < self.bottom).any():
-                raise InputError(
-                    "the smooths separate the classes, so that the data would have them ever less smooth: give smaller "
-                    "k, or leave one out"
-                )
-        return at, STEPS, self.largest_slope(at), False
+                return None
+        return Descent(at, STEPS, self.largest_slope(at), False)
 
-    def begun(self) -> Fitted:
-        """The best of a few fits of equal freedom for every group."""
-        at = None
-        for freedom in BEGIN:
-            rho = np.array([_strength(values, min(freedom, 0.5 * len(values))) for values in self.curvatures])
-            there = self.fitted(rho, self.start if at is None else at.theta)
-            if there is not None and (at is None or there.value < at.value):
-                at = there
-        if at is None:
-            raise InputError("the smooths cannot be told from the other columns to working precision: give smaller k")
-        return at
+    def returned(self, at: Fitted) -> Fitted | None:
+        """A better fit with a group no longer at its end, if there is one."""
+        for freedom in RETURN:
+            for k in np.flatnonzero(at.rho >= self.top):
+                rho = at.rho.copy()
+                rho[k] = self.of_freedom(freedom)[k]
+                there = self.fitted(rho, at.theta)
+                if there is not None and there.value < at.value - CLEARLY:
+                    return there
+        return None
 
     def largest_slope(self, at: Fitted) -> float:
         """Among the strengths not at their ends."""
@@ -214,17 +259,17 @@ class _Search:
     def fitted(self, rho: F64, start: F64) -> Fitted | None:
         return self.groups.fitted(rho, start, self.target, self.work)
 
-    def tried_ends(self, at: Fitted) -> tuple[Fitted, bool]:
+    def tried_ends(self, at: Fitted) -> Fitted:
         """With strengths moved to their ends where little is left of their groups, and that is better."""
-        slope, moved = at.derivatives[0], False
+        slope = at.derivatives[0]
         for k, places in enumerate(self.groups.places):
             if slope[k] < 0.0 and at.rho[k] < self.top[k] and at.freedom[places].sum() < LITTLE:
                 rho = at.rho.copy()
                 rho[k] = self.top[k]
                 there = self.fitted(rho, at.theta)
                 if there is not None and there.value <= at.value:
-                    at, moved = there, True
-        return at, moved
+                    at = there
+        return at
 
     def searched(self, at: Fitted, direction: F64, slope: F64) -> Fitted | None:
         """A better fit along a direction; None where rounding allows none."""
