@@ -161,3 +161,14 @@ def test_quadratics_that_are_flat_have_their_minimum_found(quadratic_minimum: Ca
         used = found != 0.0
         np.testing.assert_allclose((gradient + threshold * np.sign(found))[used], 0.0, atol=1e-8)  # of sums of hundreds
         assert (np.abs(gradient) <= threshold + 1e-8).all()
+
+
+@pytest.mark.parametrize("twin", ["reference", "compiled"])
+def test_what_is_held_at_zero_is_so_from_the_start(twin: str) -> None:
+    search = pytest.importorskip(f"berkson.kernels.quadratic_{twin}").quadratic_minimum
+    hessian = np.array([[2.0, 0.5, 0.3], [0.5, 1.0, 0.2], [0.3, 0.2, 1.5]])
+    linear, threshold = np.array([-1.0, 0.4, -2.0]), np.array([0.1, np.inf, 0.0])
+    held = search(hessian, linear, threshold, np.array([0.0, 3.0, 1.0]))
+    assert held[1] == 0.0
+    rest = search(hessian[::2, ::2], linear[::2], threshold[::2], np.zeros(2))
+    np.testing.assert_allclose(held[::2], rest, rtol=1e-12)

@@ -14,7 +14,7 @@ MOST = 1024  # unknowns, of which those that are active make a matrix that fits 
 def quadratic_minimum(hessian: F64, linear: F64, threshold: F64, start: F64) -> F64:
     """As the reference's."""
     if len(linear) <= MOST:
-        x = start.copy()
+        x = np.where(np.isinf(threshold), 0.0, start)
         if _native.quadratic_minimum(np.ascontiguousarray(hessian), linear, threshold, x):
             return x
     return quadratic_reference.quadratic_minimum(hessian, linear, threshold, start, compiled.descend)

@@ -37,7 +37,7 @@ def quadratic_minimum(
 
     hessian (d, d) positive semi-definite.  Where it is flat, so that there are many minimisers, one of them.
     """
-    x, free, share = start.copy(), threshold == 0.0, SHARE
+    x, free, share = np.where(np.isinf(threshold), 0.0, start), threshold == 0.0, SHARE
     active, sign = (x != 0.0) | free, np.sign(x)
     rounding = SOLVED * (float(np.abs(linear).max()) + float(threshold[np.isfinite(threshold)].max(initial=0.0)))
     if len(x) >= MANY:  # the signs of many coordinates are found sooner one by one
