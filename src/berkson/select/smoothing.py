@@ -35,12 +35,7 @@ STEPS = 100
 FLAT = 1e8  # times the curvature of the loss: a strength that holds its columns at 0
 FREE = 1e-9  # times it: a strength that holds nothing
 LITTLE = 0.2  # effective degrees of freedom of a group below which its end is tried
-BEGIN = (
-    0.3,
-    1.0,
-    3.0,
-    np.inf,
-)  # effective degrees of freedom of every group where a search may begin: at the best of them
+BEGIN = (0.3, 1.0, 3.0)  # effective degrees of freedom of every group where a search may begin: at the best of them
 RETURN, CLEARLY = (0.1, 0.5), 1e-8  # freedom at which a group at its end is tried again, and what that must gain
 SHOWN = 5  # columns in a sentence
 STRAIGHT = "the first column of a smooth is its straight line"
