@@ -175,7 +175,12 @@ def test_files_stay_small(path: Path) -> None:
 def test_public_functions_are_documented(module: str) -> None:
     tree = modules()[module]
     assert ast.get_docstring(tree), f"{module} does not say what it is for"
-    if module in ("kernels.compiled", "kernels.sparse_compiled", "kernels.coded_compiled", "kernels.replicates_compiled"):
+    if module in (
+        "kernels.compiled",
+        "kernels.sparse_compiled",
+        "kernels.coded_compiled",
+        "kernels.replicates_compiled",
+    ):
         return  # the twins of the references, which document the same names
     for node in tree.body:
         overloads = isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "overload" for d in node.decorator_list)
