@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -492,3 +493,16 @@ def test_a_least_value_that_is_not_the_least_is_told() -> None:
         fit = smooth('y ~ s(x) + s(z, k=8, bs="ps") + s(v)', {"x": x, "z": z, "v": v, "y": y})
     assert fit.smoothing.local
     assert "Less smooth curves could separate the classes" in str(fit.summary())
+
+
+def test_few_rows_for_many_coefficients_are_told() -> None:
+    rng = np.random.default_rng(11)
+    n = 40
+    x, z = rng.normal(size=n), rng.normal(size=n)
+    y = (rng.uniform(size=n) < 0.5).astype(int)
+    with pytest.warns(UserWarning, match="may have no greatest value"):
+        fit = smooth("y ~ s(x, k=12) + s(z, k=12)", {"x": x, "z": z, "y": y})
+    assert fit.smoothing.local
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        smooth("y ~ s(x, k=5)", {"x": x, "z": z, "y": y})

@@ -64,8 +64,8 @@ def doubts(chosen: Smoothing) -> Iterator[str]:
         )
     if chosen.local:
         yield (
-            "less smooth curves could separate the classes, so the restricted likelihood has no greatest value; these "
-            "smoothing parameters are the best in reach of straight lines: give smaller k to be sure"
+            "less smooth curves could separate the classes, so the restricted likelihood may have no greatest value; "
+            "these smoothing parameters are the best in reach of straight lines: give smaller k to be sure"
         )
 
 

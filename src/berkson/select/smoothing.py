@@ -37,6 +37,7 @@ FREE = 1e-9  # times it: a strength that holds nothing
 LITTLE = 0.2  # effective degrees of freedom of a group below which its end is tried
 BEGIN = (0.3, 1.0, 3.0)  # effective degrees of freedom of every group where a search may begin: at the best of them
 RETURN, CLEARLY = (0.1, 0.5), 1e-8  # freedom at which a group at its end is tried again, and what that must gain
+FEW_ROWS = 2  # an unknown: with fewer, most ways to label them can be separated (Cover, IEEE Trans. EC-14, 1965)
 SHOWN = 5  # columns in a sentence
 STRAIGHT = "the first column of a smooth is its straight line"
 
@@ -53,8 +54,8 @@ class Smoothing:
     criterion   minus the logarithm of the restricted likelihood, but for a constant that the columns' units decide
     gradient    the largest derivative of the criterion by the logarithm of a strength not at its end
     converged   whether that is 0 to rounding
-    local       whether the criterion has no least value, since the smooths could separate the classes; this one is the
-                least in reach of the smoothest curves
+    local       whether the criterion has no least value, since the smooths could separate the classes, or may have
+                none, since rows are so few; this one is the least in reach of the smoothest curves
     """
 
     strengths: F64
@@ -90,6 +91,7 @@ def choose_smoothing(
             groups = Groups.of(rows, penalties)
             search = _Search(groups, problem, TARGET * null, work, _start(rows, problem, ends))
             (found, steps, gradient, converged), local = search.best()
+            local = local or _used_rows(problem) < FEW_ROWS * rows.coordinates.size
     except NonFiniteError:
         raise locate_non_finite(problem) from None
     coef, intercept = rows.coordinates.original(found.theta)
@@ -114,6 +116,10 @@ def choose_smoothing(
         work.passes + final.info.passes,
         time.perf_counter() - began,
     )
+
+
+def _used_rows(problem: Problem) -> int:
+    return len(problem.y) if problem.weight is None else int(np.count_nonzero(problem.weight))
 
 
 def _refuse(problem: Problem, penalties: Sequence[Sequence[int]]) -> None:
