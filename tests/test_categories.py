@@ -135,7 +135,7 @@ def test_the_answer_under_a_penalty_knows_no_reference() -> None:
     ("column", "names"),
     [
         (pd.Series(["u", "v"] * (N // 2)), ["z[u]", "z[v]"]),
-        (pd.Series(["0.5", "1"] * (N // 2)), ["z[0.5]", "z[1]"]),
+        (pd.Series(["0.5", "1"] * (N // 2), dtype="category"), ["z[0.5]", "z[1]"]),
         (pd.Series([10, 9] * (N // 2), dtype="category"), ["z[9]", "z[10]"]),
         (pd.Series([True, False] * (N // 2), dtype="category"), ["z[False]", "z[True]"]),
         (pd.Series(pd.Categorical(["hi", "lo"] * (N // 2), ["lo", "hi", "never"], ordered=True)), ["z[lo]", "z[hi]"]),

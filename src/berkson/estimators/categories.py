@@ -19,7 +19,7 @@ from berkson.formula import UnseenLevelError
 from berkson.formula.coding import codes_into
 from berkson.formula.reading import one_array
 from berkson.problem import InputError
-from berkson.table import Column, Kind, Table, from_frame, listing, quoted
+from berkson.table import Column, Kind, Table, from_frame, is_number, listing, quoted
 
 Array = npt.NDArray[Any]
 Policy = Literal["error", "baseline", "own level", "shrunken"]
@@ -174,6 +174,8 @@ def read(estimator: Any, X: Any, *, reset: bool, penalised: bool = True) -> Arra
     known: Categories | None = estimator._categories
     if reset:
         frame = _with_categories(X)
+        if frame is not None:
+            _refuse_numbers_as_text(X, frame)
         estimator._categories = None
         if frame is None:
             return table_of_numbers(estimator, X, reset=True)
@@ -212,6 +214,20 @@ def _with_categories(X: Any) -> Table | None:
         if dtype in (nw.String, nw.Categorical, nw.Enum) or (dtype == nw.Object and _holds_text(frame[name])):
             return from_frame(X, "X")
     return None
+
+
+def _refuse_numbers_as_text(X: Any, frame: Table) -> None:
+    """InputError for a column of text whose values all are numbers, which may be meant as such: each would be a level.
+    A category of such levels is meant to be one."""
+    import narwhals as nw
+
+    for name, dtype in nw.from_native(X).schema.items():
+        column = frame[name] if dtype in (nw.String, nw.Object) else None
+        if column is not None and column.kind == "factor" and column.levels and all(map(is_number, column.levels)):
+            raise InputError(
+                f"column {quoted(name)} holds numbers as text ({quoted(column.levels[0])}): convert it to numbers or, if "
+                "they are names of levels, to a category"
+            )
 
 
 def _holds_text(column: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,9 +18,8 @@ from berkson.formula.reading import Reader
 from berkson.formula.schema import Schema
 from berkson.formula.syntax import Call, Name, Node, columns_of
 from berkson.formula.terms import Expansion
-from berkson.table import Column, Kind, Table, listing, quoted, shorten
+from berkson.table import Column, Kind, Table, is_number, listing, quoted, shorten
 
-_NUMERIC_TEXT = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
 _MANY_LEVELS = 50
 
 
@@ -171,7 +169,7 @@ def _notes(column: Column, factor: Factor) -> list[str]:
     unused = [level for level in column.levels if level not in known]
     if unused:
         notes.append(unused_note(column.name, unused))
-    if column.kind == "factor" and len(known) > _MANY_LEVELS and all(map(_NUMERIC_TEXT.fullmatch, known)):
+    if column.kind == "factor" and len(known) > _MANY_LEVELS and all(map(is_number, known)):
         notes.append(
             f"column {quoted(column.name)} is text, though its {len(known)} levels all look like numbers: it is taken "
             "as a factor; convert it to numbers if it is a measurement"

@@ -47,6 +47,11 @@ def suggestion(name: str, candidates: Iterable[str]) -> str:
     return f"; did you mean {quoted(found[0])}?" if found else ""
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is one of a number."""
+    return _NUMBER.fullmatch(text) is not None
+
+
 def number_text(value: Any) -> str:
     """A number as the text of a level: 1.0 and 1 are both `1`, 0.5 is `0.5`."""
     as_float = float(value)
@@ -88,10 +93,10 @@ class Column:
         if self.kind == "boolean":
             lookup = np.array([0.0, 1.0, np.nan])
         else:
-            wrong = self._first_level_not(lambda level: _NUMBER.fullmatch(level) is not None)
+            wrong = self._first_level_not(is_number)
             if wrong is not None:
                 raise ValueError(f"column {quoted(self.name)} holds {quoted(wrong)} where a number is needed")
-            fits = (float(x) if _NUMBER.fullmatch(x) else np.nan for x in self.levels)
+            fits = (float(x) if is_number(x) else np.nan for x in self.levels)
             lookup = np.array([*fits, np.nan])
         return Column(self.name, "number", lookup[self.values])
 
