@@ -225,8 +225,8 @@ def _refuse_numbers_as_text(X: Any, frame: Table) -> None:
         column = frame[name] if dtype in (nw.String, nw.Object) else None
         if column is not None and column.kind == "factor" and column.levels and all(map(is_number, column.levels)):
             raise InputError(
-                f"column {quoted(name)} holds numbers as text ({quoted(column.levels[0])}): convert it to numbers or, if "
-                "they are names of levels, to a category"
+                f"column {quoted(name)} holds numbers as text ({quoted(column.levels[0])}): convert it to numbers or, "
+                "if they are names of levels, to a category"
             )
 
 
