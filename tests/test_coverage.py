@@ -108,7 +108,7 @@ def test_bootstrap_percentiles() -> None:
         # 79 replicates: the ends are the second smallest and the second largest
         return bootstrap_interval(logit(y, X).bootstrap(79, seed=int(rng.integers(2**32))), LEVEL, "percentile")
 
-    assert_covers([interval(rng) for rng in generators(500, 3)], TRUE, slack=0.02, wider=1.7)
+    assert_covers([interval(rng) for rng in generators(1000, 3)], TRUE, slack=0.02, wider=1.7)
 
 
 def test_penalised_profiles_in_small_samples() -> None:
