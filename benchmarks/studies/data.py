@@ -151,5 +151,6 @@ def factors(n: int, levels: tuple[int, ...]) -> Data:
     for j, count in enumerate(levels):
         share = rng.gamma(1.0, size=count) + 0.05
         codes[:, j] = rng.choice(count, size=n, p=share / share.sum())
+        codes[rng.permutation(n)[:count], j] = np.arange(count)  # every level occurs
         eta += rng.normal(0.0, 0.5, count)[codes[:, j]]
     return Data(X, _drawn(rng, eta), np.zeros(1), np.array([1.0 / n]), True, codes=codes)
