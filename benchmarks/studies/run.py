@@ -229,6 +229,21 @@ def _losses(findings: list[Finding]) -> Iterator[str]:
         if peer and (ours is None or peer[1] < ours.seconds):
             mine = "ours is not accurate enough" if ours is None else f"ours {seconds(ours.seconds)}"
             yield f"- {found.study.name}: {peer[0]} {seconds(peer[1])}; {mine}"
+        if ours is not None:
+            yield from _lesser_losses(found, ours)
+
+
+def _lesser_losses(found: Finding, ours: Trial) -> Iterator[str]:
+    """First runs and memory."""
+    for outcome in found.outcomes[1:]:
+        trial = outcome.first_within(found.study.accuracy)
+        if trial is None:
+            continue
+        if found.study.peers_count * trial.cold < ours.cold:
+            yield f"- {found.study.name}, first run: {outcome.program} {seconds(trial.cold)}; ours {seconds(ours.cold)}"
+        if trial.extra is not None and ours.extra is not None and trial.extra < ours.extra:
+            mine = amount(ours.extra)
+            yield f"- {found.study.name}, extra memory: {outcome.program} {amount(trial.extra)}; ours {mine}"
 
 
 def _table(found: Finding) -> Iterator[str]:
