@@ -197,7 +197,7 @@ def test_folds_keep_to_the_bounds() -> None:
     ("options", "says"),
     [
         ({"lower": 0.1}, "contain 0"),
-        ({"upper": [-1.0] + [1.0] * 7}, "column 0"),
+        ({"upper": [-1.0] + [1.0] * 7}, "column 'age'"),
         ({"lower": math.nan}, "contain 0"),
         ({"lower": [0.0, 0.0]}, "one a column"),
         ({"lower": 0.0, "groups": [0] * 8}, "not fitted together"),

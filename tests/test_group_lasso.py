@@ -288,7 +288,7 @@ def test_quadratics_with_blocks_are_minimised_from_any_start(kind: str, share: f
     ("options", "says"),
     [
         ({"groups": [0, 1]}, "one code a column"),
-        ({"groups": [0, 0, 1, 1, 2, 2, 3, math.nan]}, "column 7"),
+        ({"groups": [0, 0, 1, 1, 2, 2, 3, math.nan]}, "column 'ftv'"),
         ({"groups": [0] * 8, "share": 1.5}, "from 0"),
         ({"groups": [0] * 8, "factors": [1, 2] * 4}, "different factors"),
         ({"groups": np.array([0, "a"] * 4, dtype=object)}, "kinds of codes"),

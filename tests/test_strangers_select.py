@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from berkson import LogisticRegression, logit, path
+from berkson import InputError, LogisticRegression, LogisticRegressionCV, cross_validate, logit, path
 from berkson.notices import RankWarning
 from berkson.problem import Problem
 from berkson.select.path import path as engine_path
@@ -107,3 +107,31 @@ def test_equal_columns_under_the_lasso_are_named_by_fits_of_paths() -> None:
         path("y ~ a + b + c", table, count=3).at(0.05)
     logit("y ~ a + b + c", table, penalty="elastic net", lambda_=0.05)  # the ridge's part makes them unique
     logit("y ~ a + b + c", table, penalty="lasso", lambda_=10.0)  # nothing to move
+
+
+def test_unpenalised_columns_that_are_equal_are_named() -> None:
+    data = {"y": [0, 1, 0, 1, 1, 0], "a": [1.0, 2, 3, 4, 5, 7], "k": [1.0, 2, 3, 4, 5, 7], "b": [3.0, 1, 2, 5, 1, 4]}
+    with pytest.raises(InputError, match="columns 'a', 'k', which are not penalised, are combinations of each other"):
+        path("y ~ a + k + b", data, unpenalised=["a", "k"], count=3)
+    assert path("y ~ a + k + b", data, unpenalised=["a"], count=3).found.certified.all()
+
+
+def test_columns_that_unpenalised_ones_explain_make_no_path() -> None:
+    rng = np.random.default_rng(3)
+    age = rng.normal(30.0, 5.0, 200)
+    data = {"y": rng.integers(0, 2, 200), "age": age, "twice": 2.0 * age}
+    with pytest.raises(InputError, match="no penalised column changes the fit at all beside the others"):
+        path("y ~ age + twice", data, unpenalised=["age"], count=5)
+
+
+def test_names_and_ways_out_of_refusals() -> None:
+    data = {"y": [0, 1, 0, 1, 1, 0], "a": [1.0, 2, 3, 4, 5, 7], "b": [3.0, 1, 2, 5, 1, 4]}
+    with pytest.raises(InputError, match="for column 'b', but a path begins at zero"):
+        path("y ~ a + b", data, lower={"b": 0.5})
+    with pytest.raises(InputError, match="folds is 1, and there are 6 rows: give 2 to 6"):
+        cross_validate("y ~ a + b", data, folds=1)
+    X, y = np.column_stack([data["a"], data["b"]]), np.array(data["y"])
+    with pytest.raises(InputError, match="cv gives rows that are not there: X has rows 0 to 5"):
+        LogisticRegressionCV(
+            cv=[([0, 1, 2, 9], [3, 4])], scoring="neg_log_loss", l1_ratios=(0.0,), use_legacy_attributes=False
+        ).fit(X, y)

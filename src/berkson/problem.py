@@ -144,7 +144,9 @@ def check(problem: Problem) -> F64:
             f"strength is {problem.strength:g} (1/C): it must be finite and not negative; choose a larger C"
         )
     if not 0.0 <= problem.lasso < np.inf:
-        raise InputError(f"lasso is {problem.lasso:g}: it must be finite and not negative; choose a smaller one")
+        raise InputError(
+            f"lasso is {problem.lasso:g}: it must be finite and not negative; choose a smaller one (a larger C)"
+        )
     if problem.smoothing is not None and not ((problem.smoothing >= 0.0) & (problem.smoothing < np.inf)).all():
         raise InputError("a smoothing parameter is negative or not finite: give finite ones, 0 or more")
     _check_labels(problem, n)

@@ -330,7 +330,12 @@ def _hard(labels: Labels) -> Labels:
 def _chosen(rows: Any, every: Array) -> Array:
     """Row numbers, given as such or as a mask."""
     given = np.asarray(rows)
-    return every[given if given.size else given.astype(np.intp)]  # type: ignore[no-any-return]
+    try:
+        return every[given if given.size else given.astype(np.intp)]  # type: ignore[no-any-return]
+    except IndexError:
+        raise InputError(
+            f"cv gives rows that are not there: X has rows 0 to {len(every) - 1}; give row numbers, or masks of all"
+        ) from None
 
 
 def _rows(X: Any) -> Any:

@@ -74,7 +74,7 @@ def folds_of(problem: Problem, folds: int | npt.ArrayLike | Folds, groups: Array
         return _by_codes(_codes(folds, problem, "folds"))
     n = len(problem.y)
     if not 2 <= folds <= n:
-        raise InputError(f"{folds} folds of {n} rows: give 2 to {n}")
+        raise InputError(f"folds is {folds}, and there are {n} rows: give 2 to {n}")
     random = np.random.default_rng(seed)
     if groups is not None:
         return _by_codes(_whole_groups(_codes(groups, problem, "groups"), int(folds), random))

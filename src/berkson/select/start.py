@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from berkson.inverse import inverse_factor
 from berkson.penalty import ElasticNet
 from berkson.prepare import null_coef, standardised
 from berkson.problem import InputError, Problem, check
@@ -23,6 +24,8 @@ from berkson.solvers.working import Standing, by_columns, fit_null
 F64 = npt.NDArray[np.float64]
 Scale = Literal["mean", "sum"]
 
+NOISE = 1e-13  # a slope per unit of weight, of columns of unit spread, which is rounding
+SHOWN = 5  # columns in a sentence
 NULL_GAP = 1e-30  # of the null loss: the squared rounding of a gradient
 LEAST_WIDE, LEAST = 1e-2, 1e-4  # of the largest lambda: the smallest, for p > n and else, as glmnet has it
 
@@ -118,7 +121,7 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         options.share,
         options.lower,
         options.upper,
-        problem.n_classes,
+        problem,
     )
     cold = place.contract(null_coef(problem, p, course.share)) if problem.intercept else np.zeros(place.size)
     nothing, free = regularizer.without(place, columns=True), regularizer.without(place)
@@ -134,9 +137,13 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         null_loss = constant.at.value
         model = _null(constant, free, rows, work)
         gradient = model.at.gradient
+        _refuse_dependent(problem, model, np.flatnonzero(np.isfinite(free.threshold[: place.columns])))
     assert gradient is not None
     total = float(totals.sum()) if options.scale == "mean" else 1.0
-    lambdas = lambdas_of(options, problem, regularizer.largest(gradient, place) / total)
+    penalised = np.isinf(free.threshold)
+    slope = float(np.abs(gradient[penalised]).max(initial=0.0)) if options.lambdas is None else np.inf
+    largest = regularizer.largest(gradient, place) if slope > NOISE * float(totals.sum()) else 0.0
+    lambdas = lambdas_of(options, problem, largest / total)
     least = least_loss(problem.y)
     return Start(
         problem,
@@ -151,6 +158,18 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         null_loss,
         float(least.sum() if problem.weight is None else problem.weight @ least),
         standing,
+    )
+
+
+def _refuse_dependent(problem: Problem, model: Model, free: npt.NDArray[np.intp]) -> None:
+    """InputError where columns that nothing penalises are combinations of each other, so that no fit is the only one;
+    `free` are places in the first class's part of theta."""
+    columns = free[free < problem.X.shape[1]].tolist()
+    if len(columns) < 2 or inverse_factor(model.hessian[np.ix_(free, free)]) is not None:
+        return
+    raise InputError(
+        f"columns {', '.join(repr(problem.column(j)) for j in columns[:SHOWN])}, which are not penalised, are "
+        "combinations of each other or of the constant: leave one out, or penalise it"
     )
 
 
@@ -183,7 +202,9 @@ def lambdas_of(options: Options, problem: Problem, largest: float) -> F64:
     if options.lambdas is not None:
         return given_lambdas(options.lambdas)
     if not largest > 0.0:
-        raise InputError("no penalised column changes the fit at all: there is no path, only the null model")
+        raise InputError(
+            "no penalised column changes the fit at all beside the others: there is no path, only the null model"
+        )
     n, p = problem.X.shape
     smallest = options.smallest if options.smallest is not None else LEAST if n >= p else LEAST_WIDE
     return largest * np.geomspace(1.0, smallest, options.count)

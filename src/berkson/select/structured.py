@@ -14,7 +14,7 @@ import numpy.typing as npt
 from berkson.bound_penalty import Bounded, SymmetricBounded
 from berkson.group_penalty import SparseGroup
 from berkson.penalty import ElasticNet
-from berkson.problem import InputError
+from berkson.problem import InputError, Problem
 from berkson.rows.coordinates import Coordinates
 from berkson.select.regularizer import LEAST_RATIO, Regularizer
 
@@ -104,17 +104,17 @@ def structured(
     share: float,
     lower: npt.ArrayLike | None,
     upper: npt.ArrayLike | None,
-    n_classes: int,
+    problem: Problem,
 ) -> Regularizer:
     """With groups, or with bounds, where they are given; InputError in one sentence where they make no sense."""
-    p = len(plain.factor)
+    n_classes = problem.n_classes
     bounded = lower is not None or upper is not None
     if groups is None:
         if share != 0.0:
             raise InputError("share divides a penalty between groups and their columns: give groups as well")
         if not bounded:
             return plain
-        least, most = _bounds(lower, -np.inf, "lower", p), _bounds(upper, np.inf, "upper", p)
+        least, most = _bounds(lower, -np.inf, "lower", problem), _bounds(upper, np.inf, "upper", problem)
         return BoundRegularizer(plain.l1_ratio, plain.factor, plain.unit, least, most)
     if bounded:
         raise InputError("bounds and groups are not fitted together: leave out groups, or lower and upper")
@@ -125,10 +125,10 @@ def structured(
             f"sparse groups (share > 0) are for two classes, and there are {n_classes}: set share=0, which takes all "
             "classes of a group together"
         )
-    return GroupRegularizer(plain.l1_ratio, plain.factor, plain.unit, _codes(groups, plain.factor), share)
+    return GroupRegularizer(plain.l1_ratio, plain.factor, plain.unit, _codes(groups, plain.factor, problem), share)
 
 
-def _codes(groups: npt.ArrayLike, factor: F64) -> Codes:
+def _codes(groups: npt.ArrayLike, factor: F64, problem: Problem) -> Codes:
     given = np.asarray(groups)
     if given.shape != factor.shape:
         raise InputError(f"groups has shape {given.shape}, but X has {len(factor)} columns: give one code a column")
@@ -140,15 +140,21 @@ def _codes(groups: npt.ArrayLike, factor: F64) -> Codes:
             "groups mixes kinds of codes, which cannot be told apart: give all numbers or all names"
         ) from None
     if missing:
-        raise InputError(f"groups has no code for column {int(np.flatnonzero(given != given)[0])}: give it one")
-    for g, name in enumerate(names.tolist()):
-        own = factor[(codes == g) & np.isfinite(factor)]
-        if len(own) and (own != own[0]).any():
-            raise InputError(f"the columns of group {name!r} have different factors: give all of a group the same one")
+        column = problem.column(int(np.flatnonzero(given != given)[0]))
+        raise InputError(f"groups has no code for column {column!r}: give it one")
+    for g in range(len(names)):
+        places = np.flatnonzero((codes == g) & np.isfinite(factor))
+        other = places[factor[places] != factor[places[0]]] if len(places) else places
+        if len(other):
+            one, two = problem.column(int(places[0])), problem.column(int(other[0]))
+            raise InputError(
+                f"columns {one!r} and {two!r} of one group have different factors: give all of a group the same one"
+            )
     return codes.astype(np.intp)
 
 
-def _bounds(given: npt.ArrayLike | None, default: float, name: str, p: int) -> F64:
+def _bounds(given: npt.ArrayLike | None, default: float, name: str, problem: Problem) -> F64:
+    p = problem.X.shape[1]
     if given is None:
         return np.full(p, default)
     try:
@@ -163,7 +169,7 @@ def _bounds(given: npt.ArrayLike | None, default: float, name: str, p: int) -> F
         j = int(np.flatnonzero(wrong)[0])
         side = "at most" if name == "lower" else "at least"
         raise InputError(
-            f"{name} is {bound[j]:g} for column {j}, but a path begins at zero: give bounds that contain 0 ({name} "
-            f"{side} 0)"
+            f"{name} is {bound[j]:g} for column {problem.column(j)!r}, but a path begins at zero: give bounds that "
+            f"contain 0 ({name} {side} 0)"
         )
     return bound
