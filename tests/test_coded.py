@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from berkson.design import Coded, Dense, Mixed
+from berkson.design import Coded, Dense, Mixed, Part
 from berkson.design.arrow import Arrow
 from berkson.fit import Fit, certify, fit
 from berkson.problem import InputError, Problem
@@ -89,11 +89,11 @@ def test_a_mixed_design_answers_as_a_dense_one(picked: bool, centred: bool, refe
         ("moments", (rows, (weight > 0.4).astype(np.float64), 1)),
         ("moments", (rows, None, 1)),
         ("linear_predictor", (rows, center, coef, 1)),
-        *(("logistic", (rows, center, one, y, weight, offset, order, 1)) for order in (0, 1, 2)),
-        ("logistic_many", (rows, center, coef, y, weight, offsets, 1)),
-        *(("multinomial", (rows, center, coef, codes, weight, offsets, order, 1)) for order in (0, 1, 2)),
-        ("logistic_curvature", (rows, center, one, along, weight, offset, 1)),
-        ("multinomial_curvature", (rows, center, coef, direction, weight, offsets, 1)),
+        *(("logistic", (Part(rows, center, y, weight, offset, 1), one, order)) for order in (0, 1, 2)),
+        ("logistic_many", (Part(rows, center, y, weight, offsets, 1), coef)),
+        *(("multinomial", (Part(rows, center, codes, weight, offsets, 1), coef, order)) for order in (0, 1, 2)),
+        ("logistic_curvature", (Part(rows, center, y, weight, offset, 1), one, along)),
+        ("multinomial_curvature", (Part(rows, center, codes, weight, offsets, 1), coef, direction)),
         ("gram", (rows, center, weight, 1)),
         ("quadratic_form", (rows, center, root @ root.T, 1)),
         ("dense_rows", (few, center)),

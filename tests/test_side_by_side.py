@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse  # type: ignore[import-untyped]
 
 from berkson import LogisticRegression, LogisticRegressionCV
-from berkson.design import Coded, Dense, Mixed, SideBySide, Sparse
+from berkson.design import Coded, Dense, Mixed, Part, SideBySide, Sparse
 from berkson.fit import certify, fit
 from berkson.problem import InputError, Problem
 from berkson.select.path import path
@@ -84,12 +84,12 @@ def test_blocks_answer_as_one_dense_table(kinds: str, picked: bool, full: bool, 
     asked: list[tuple[str, tuple[Any, ...]]] = [
         ("moments", (rows, weight, 1)),
         ("linear_predictor", (rows, center, coef, 1)),
-        *(("logistic", (rows, center, one, y, weight, offset, order, 1)) for order in (0, 1, 2)),
-        ("logistic_many", (rows, center, coef, y, weights, offsets, 1)),
-        ("logistic_many", (rows, center, coef, y, weight, offset, 1)),
-        *(("multinomial", (rows, center, coef, labels, weight, offsets, order, 1)) for order in (0, 1, 2)),
-        ("logistic_curvature", (rows, center, one, along, weight, offset, 1)),
-        ("multinomial_curvature", (rows, center, coef, direction, weight, offsets, 1)),
+        *(("logistic", (Part(rows, center, y, weight, offset, 1), one, order)) for order in (0, 1, 2)),
+        ("logistic_many", (Part(rows, center, y, weights, offsets, 1), coef)),
+        ("logistic_many", (Part(rows, center, y, weight, offset, 1), coef)),
+        *(("multinomial", (Part(rows, center, labels, weight, offsets, 1), coef, order)) for order in (0, 1, 2)),
+        ("logistic_curvature", (Part(rows, center, y, weight, offset, 1), one, along)),
+        ("multinomial_curvature", (Part(rows, center, labels, weight, offsets, 1), coef, direction)),
         ("gram", (rows, center, weight, 1)),
         ("quadratic_form", (rows, center, root @ root.T, 1)),
         ("dense_rows", (few, center)),
@@ -122,11 +122,11 @@ def test_rows_of_weight_zero_contribute_nothing(bad: float) -> None:
     one, along = coef[:, 0].copy(), coef[:, 1].copy()
     asked: list[tuple[str, tuple[Any, ...]]] = [
         ("moments", (None, weight, 1)),
-        ("logistic", (None, center, one, y, weight, None, 2, 1)),
-        ("logistic_many", (None, center, coef, y, weight, None, 1)),
-        ("multinomial", (None, center, coef, codes, weight, None, 2, 1)),
-        ("logistic_curvature", (None, center, one, along, weight, None, 1)),
-        ("multinomial_curvature", (None, center, coef, coef[::-1].copy(), weight, None, 1)),
+        ("logistic", (Part(None, center, y, weight, None, 1), one, 2)),
+        ("logistic_many", (Part(None, center, y, weight, None, 1), coef)),
+        ("multinomial", (Part(None, center, codes, weight, None, 1), coef, 2)),
+        ("logistic_curvature", (Part(None, center, y, weight, None, 1), one, along)),
+        ("multinomial_curvature", (Part(None, center, codes, weight, None, 1), coef, coef[::-1].copy())),
         ("gram", (None, center, weight, 1)),
     ]
     with np.errstate(over="ignore", invalid="ignore"):  # products of what does not count
@@ -139,8 +139,9 @@ def test_answers_are_the_same_for_any_number_of_threads(monkeypatch: Any) -> Non
     X = SideBySide.of(blocks(6000, "dsm"))
     rng, p = np.random.default_rng(1), X.shape[1]
     coef, y = rng.normal(size=(p + 1, 3)), rng.integers(0, 3, 6000).astype(np.uint8)
-    for name, rest in (("multinomial", (coef, y, None, None, 2)), ("multinomial_curvature", (coef, coef, None, None))):
-        one, three = (getattr(X, name)(None, np.ones(p), *rest, threads) for threads in (1, 3))
+    for name, rest in (("multinomial", (coef, 2)), ("multinomial_curvature", (coef, coef))):
+        parts = (Part(None, np.ones(p), y, None, None, threads) for threads in (1, 3))
+        one, three = (getattr(X, name)(part, *rest) for part in parts)
         pairs = zip(one, three, strict=True) if isinstance(one, tuple) else [(one, three)]
         assert all(np.array_equal(a, b) for a, b in pairs)
 

@@ -14,7 +14,7 @@ import pytest
 from scipy import sparse  # type: ignore[import-untyped]
 
 from berkson import LogisticRegression
-from berkson.design import Dense, Sparse
+from berkson.design import Dense, Part, Sparse
 from berkson.fit import certify, fit
 from berkson.kernels import reference, sparse_reference
 from berkson.kernels.sparse_reference import Cells
@@ -191,11 +191,11 @@ def test_a_sparse_design_answers_as_a_dense_one(picked: bool, centred: bool) -> 
     asked: list[tuple[str, tuple[Any, ...]]] = [
         ("moments", (rows, weight, 1)),
         ("linear_predictor", (rows, center, coef, 1)),
-        *(("logistic", (rows, center, one, y, weight, offset, order, 1)) for order in (0, 1, 2)),
-        ("logistic_many", (rows, center, coef, y, weight, offsets, 1)),
-        *(("multinomial", (rows, center, coef, codes, weight, offsets, order, 1)) for order in (0, 1, 2)),
-        ("logistic_curvature", (rows, center, one, along, weight, offset, 1)),
-        ("multinomial_curvature", (rows, center, coef, direction, weight, offsets, 1)),
+        *(("logistic", (Part(rows, center, y, weight, offset, 1), one, order)) for order in (0, 1, 2)),
+        ("logistic_many", (Part(rows, center, y, weight, offsets, 1), coef)),
+        *(("multinomial", (Part(rows, center, codes, weight, offsets, 1), coef, order)) for order in (0, 1, 2)),
+        ("logistic_curvature", (Part(rows, center, y, weight, offset, 1), one, along)),
+        ("multinomial_curvature", (Part(rows, center, codes, weight, offsets, 1), coef, direction)),
         ("gram", (rows, center, weight, 1)),
         ("quadratic_form", (rows, center, root @ root.T, 1)),
         ("dense_rows", (few, center)),

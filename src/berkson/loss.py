@@ -8,28 +8,16 @@ identified: softmax's K classes are written in an orthonormal basis of the K - 1
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from berkson.design import Design
+from berkson.design import Design, Part
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 Sums = tuple[float, float, F64 | None, F64 | None]
-
-
-class Part(NamedTuple):
-    """What a kernel reads: the design, which rows of it, and their labels, weights and offsets in that order."""
-
-    design: Design
-    rows: Array | None
-    center: F64
-    y: Array
-    weight: F64 | None
-    offset: F64 | None
-    threads: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +30,13 @@ class Logistic:
     def basis(self) -> F64 | None:
         return None
 
-    def evaluate(self, part: Part, coef: F64, order: int) -> Sums:
+    def evaluate(self, design: Design, part: Part, coef: F64, order: int) -> Sums:
         """(value, margin, gradient (p+1,), hessian (p+1, p+1)) of the sum over the part's rows."""
-        return part.design.logistic(part.rows, part.center, coef, part.y, part.weight, part.offset, order, part.threads)
+        return design.logistic(part, coef, order)
 
-    def curvature(self, part: Part, coef: F64, direction: F64) -> F64:
+    def curvature(self, design: Design, part: Part, coef: F64, direction: F64) -> F64:
         """Hessian times direction (p+1,)."""
-        return part.design.logistic_curvature(
-            part.rows, part.center, coef, direction, part.weight, part.offset, part.threads
-        )
+        return design.logistic_curvature(part, coef, direction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +56,13 @@ class Multinomial:
             basis[:, j - 1] /= np.sqrt(j * (j + 1.0))
         return basis
 
-    def evaluate(self, part: Part, coef: F64, order: int) -> Sums:
+    def evaluate(self, design: Design, part: Part, coef: F64, order: int) -> Sums:
         """(value, margin, gradient (p+1, K), hessian (K, p+1, K, p+1)) of the sum over the part's rows."""
-        return part.design.multinomial(
-            part.rows, part.center, coef, part.y, part.weight, part.offset, order, part.threads
-        )
+        return design.multinomial(part, coef, order)
 
-    def curvature(self, part: Part, coef: F64, direction: F64) -> F64:
+    def curvature(self, design: Design, part: Part, coef: F64, direction: F64) -> F64:
         """Hessian times direction (p+1, K)."""
-        return part.design.multinomial_curvature(
-            part.rows, part.center, coef, direction, part.weight, part.offset, part.threads
-        )
+        return design.multinomial_curvature(part, coef, direction)
 
 
 Loss = Logistic | Multinomial

@@ -10,10 +10,11 @@ import numpy.typing as npt
 from berkson.design.coded import Coded
 from berkson.design.dense import Dense
 from berkson.design.mixed import Mixed
+from berkson.design.part import Part
 from berkson.design.side_by_side import SideBySide
 from berkson.design.sparse import Sparse
 
-__all__ = ["Coded", "Dense", "Design", "Mixed", "SideBySide", "Sparse", "Table", "design_of"]
+__all__ = ["Coded", "Dense", "Design", "Mixed", "Part", "SideBySide", "Sparse", "Table", "design_of"]
 
 Design = Dense | Sparse | Mixed | SideBySide
 Table = npt.NDArray[Any] | Sparse | Mixed | SideBySide

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson import kernels
+from berkson.design.part import Part
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -85,29 +86,12 @@ class Dense:
     def linear_predictor(self, rows: Array | None, center: F64, coef: F64, threads: int) -> F64:
         return kernels.linear_predictor(self.X, rows, center, coef, None, threads)
 
-    def logistic(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        order: int,
-        threads: int,
-    ) -> Sums:
+    def logistic(self, part: Part, coef: F64, order: int) -> Sums:
+        rows, center, y, weight, offset, threads = part
         return kernels.logistic(self.X, rows, center, coef, y, weight, offset, order, threads)
 
-    def logistic_many(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> tuple[F64, F64, F64]:
+    def logistic_many(self, part: Part, coef: F64) -> tuple[F64, F64, F64]:
+        rows, center, y, weight, offset, threads = part
         return kernels.logistic_many(self.X, rows, center, coef, y, weight, offset, threads)
 
     def gradients_at_point(
@@ -144,41 +128,16 @@ class Dense:
             self.X, rows, center, scale, step, curvature, mean, seed, numbers, drawn, kept, slots, threads
         )
 
-    def multinomial(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        order: int,
-        threads: int,
-    ) -> Sums:
+    def multinomial(self, part: Part, coef: F64, order: int) -> Sums:
+        rows, center, y, weight, offset, threads = part
         return kernels.multinomial(self.X, rows, center, coef, y, weight, offset, order, threads)
 
-    def logistic_curvature(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        direction: F64,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> F64:
+    def logistic_curvature(self, part: Part, coef: F64, direction: F64) -> F64:
+        rows, center, _, weight, offset, threads = part
         return kernels.logistic_curvature(self.X, rows, center, coef, direction, weight, offset, threads)
 
-    def multinomial_curvature(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        direction: F64,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> F64:
+    def multinomial_curvature(self, part: Part, coef: F64, direction: F64) -> F64:
+        rows, center, _, weight, offset, threads = part
         return kernels.multinomial_curvature(self.X, rows, center, coef, direction, weight, offset, threads)
 
     def gram(self, rows: Array | None, center: F64, weight: F64 | None, threads: int) -> F64:

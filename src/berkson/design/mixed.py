@@ -13,9 +13,9 @@ import numpy.typing as npt
 from berkson import kernels
 from berkson.design.arrow import Arrow
 from berkson.design.coded import Coded
+from berkson.design.part import Part, multinomial_hessian
 from berkson.design.slots import Slots
 from berkson.kernels.coded_reference import Blocks
-from berkson.kernels.reference import softmax_terms
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -219,17 +219,8 @@ class Mixed:
             self.blocks, rows, given, self.slots.spread(coef, implicit), None, threads
         )
 
-    def logistic(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        order: int,
-        threads: int,
-    ) -> Sums:
+    def logistic(self, part: Part, coef: F64, order: int) -> Sums:
+        rows, center, y, weight, offset, threads = part
         given, implicit = self.slots.centers(center)
         slots = self.slots.spread(coef, implicit)
         if order < 2:
@@ -247,20 +238,10 @@ class Mixed:
         )
         return least, nearest, self.slots.gather(sums, implicit), self.slots.square(tables, implicit)
 
-    def logistic_arrow(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-        *,
-        coupled: bool,
-    ) -> tuple[float, float, F64, Arrow]:
+    def logistic_arrow(self, part: Part, coef: F64, *, coupled: bool) -> tuple[float, float, F64, Arrow]:
         """The same as `logistic` of order 2 with the Hessian as an arrow, factors not centred; without the coupling of
         its two blocks where that is not wanted."""
+        rows, center, y, weight, offset, threads = part
         given, implicit = self.slots.centers(center)
         assert not implicit.any()
         outer = self.outer(coupled=coupled)
@@ -270,16 +251,8 @@ class Mixed:
         )
         return value, margin, self.slots.gather(sums, implicit), self.slots.arrow(tables, outer, coupled=coupled)
 
-    def logistic_many(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> tuple[F64, F64, F64]:
+    def logistic_many(self, part: Part, coef: F64) -> tuple[F64, F64, F64]:
+        rows, center, y, weight, offset, threads = part
         given, implicit = self.slots.centers(center)
         value, margin, sums = kernels.coded.logistic(
             self.blocks, rows, given, self.slots.spread(coef, implicit), y, weight, offset, 1, threads
@@ -287,17 +260,8 @@ class Mixed:
         assert sums is not None
         return value, margin, self.slots.gather(sums, implicit)
 
-    def multinomial(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        order: int,
-        threads: int,
-    ) -> Sums:
+    def multinomial(self, part: Part, coef: F64, order: int) -> Sums:
+        rows, center, y, weight, offset, threads = part
         given, implicit = self.slots.centers(center)
         slots = self.slots.spread(coef, implicit)
         value, margin, sums = kernels.coded.multinomial(
@@ -306,47 +270,18 @@ class Mixed:
         gradient, hessian = None if sums is None else self.slots.gather(sums, implicit), None
         if order >= 2:
             eta = kernels.coded.linear_predictor(self.blocks, rows, given, slots, offset, threads)
-            hessian = self._multinomial_hessian(rows, center, eta, weight, threads)
+            hessian = multinomial_hessian(self, part, eta)
         return value, margin, gradient, hessian
 
-    def _multinomial_hessian(self, rows: Array | None, center: F64, eta: F64, weight: F64 | None, threads: int) -> F64:
-        """(K, q, K, q): sum a_i mu_ik (1[k = l] - mu_il) x_i x_i' between classes k and l."""
-        _, mu, complement = softmax_terms(eta)
-        K, q = eta.shape[1], len(center) + 1
-        hessian = np.empty((K, q, K, q))
-        for k in range(K):
-            for l in range(k + 1):  # noqa: E741
-                curvature = mu[:, k] * (complement[:, k] if k == l else -mu[:, l])
-                if weight is not None:
-                    curvature = np.where(weight == 0.0, 0.0, weight * curvature)
-                hessian[k, :, l, :] = hessian[l, :, k, :] = self.gram(rows, center, curvature, threads)
-        return hessian
-
-    def logistic_curvature(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        direction: F64,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> F64:
+    def logistic_curvature(self, part: Part, coef: F64, direction: F64) -> F64:
+        rows, center, _, weight, offset, threads = part
         given, implicit = self.slots.centers(center)
         at, along = (self.slots.spread(each, implicit) for each in (coef, direction))
         sums = kernels.coded.logistic_curvature(self.blocks, rows, given, at, along, weight, offset, threads)
         return self.slots.gather(sums, implicit)
 
-    def multinomial_curvature(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        direction: F64,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> F64:
+    def multinomial_curvature(self, part: Part, coef: F64, direction: F64) -> F64:
+        rows, center, _, weight, offset, threads = part
         given, implicit = self.slots.centers(center)
         at, along = (self.slots.spread(each, implicit) for each in (coef, direction))
         sums = kernels.coded.multinomial_curvature(self.blocks, rows, given, at, along, weight, offset, threads)

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from berkson.design.dense import Dense
 from berkson.design.mixed import Mixed
+from berkson.design.part import Part, multinomial_hessian, weighted
 from berkson.design.sparse import Sparse
-from berkson.kernels.reference import logistic_curvature_weight, softmax, softmax_terms
+from berkson.kernels.reference import logistic_curvature_weight, softmax
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -152,13 +153,18 @@ class SideBySide:
             order = np.argsort(row, kind="stable")
             yield row[order] + start, column[order], value[order]
 
-    def _runs(self, rows: Array | None, columns: int) -> Iterator[tuple[slice, SideBySide, Array | None]]:
-        """(slice of the rows asked for, design, rows of it) of runs whose results of so many columns are held."""
-        m = len(self) if rows is None else len(rows)
+    def _runs(self, part: Part, columns: int) -> Iterator[tuple[SideBySide, Part]]:
+        """Runs of a part's rows whose results of so many columns are held: the design, and the part that each is."""
+        m = len(self) if part.rows is None else len(part.rows)
         step = max(1, PREDICTORS // max(1, columns))
         for start in range(0, m, step):
-            part = slice(start, min(start + step, m))
-            yield (part, self.run_of(part), None) if rows is None else (part, self, rows[part])
+            run = slice(start, min(start + step, m))
+            weight, offset = (None if each is None else each[run] for each in (part.weight, part.offset))
+            some = part._replace(y=part.y[run], weight=weight, offset=offset)
+            if part.rows is None:
+                yield self.run_of(run), some
+            else:
+                yield self, some._replace(rows=part.rows[run])
 
     # --- what a loss may ask: formulas in `kernels/reference.py` ------------------------------------------------------
 
@@ -178,140 +184,72 @@ class SideBySide:
             eta += block.linear_predictor(rows, center[place], np.vstack([coef[place], nothing]), threads)
         return eta
 
-    def logistic(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        order: int,
-        threads: int,
-    ) -> Sums:
-        value, margin, sums = self._logistic(rows, center, coef[:, None], y, weight, offset, min(order, 1), threads)
+    def logistic(self, part: Part, coef: F64, order: int) -> Sums:
+        value, margin, sums = self._logistic(part, coef[:, None], min(order, 1))
         hessian = None
         if order >= 2:
-            eta = _plus(self.linear_predictor(rows, center, coef[:, None], threads), offset)[:, 0]
-            hessian = self.gram(rows, center, _weighted(weight, logistic_curvature_weight(eta)), threads)
+            curvature = weighted(part.weight, logistic_curvature_weight(self._eta(part, coef[:, None])[:, 0]))
+            hessian = self.gram(part.rows, part.center, curvature, part.threads)
         return float(value[0]), float(margin[0]), sums[:, 0] if order else None, hessian
 
-    def logistic_many(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> tuple[F64, F64, F64]:
-        return self._logistic(rows, center, coef, y, weight, offset, 1, threads)
+    def logistic_many(self, part: Part, coef: F64) -> tuple[F64, F64, F64]:
+        return self._logistic(part, coef, 1)
 
-    def _logistic(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        order: int,
-        threads: int,
-    ) -> tuple[F64, F64, F64]:
+    def _logistic(self, part: Part, coef: F64, order: int) -> tuple[F64, F64, F64]:
         """Values (M,), margins (M,) and, of order 1, gradients (p+1, M)."""
         M = coef.shape[1]
         value, margin, sums = np.zeros(M), np.full(M, np.inf), np.zeros(coef.shape)
-        for part, run, some in self._runs(rows, M):
-            eta = _plus(run.linear_predictor(some, center, coef, threads), offset, part)
-            asked = y[part], None if weight is None else weight[part], eta, threads
-            each, nearest, of_constant = _constant(len(eta)).logistic_many(None, _NONE, np.zeros((1, M)), *asked)
+        for design, run in self._runs(part, M):
+            moved = run._replace(offset=design._eta(run, coef))
+            each, nearest, of_constant = _constant(len(run.y)).logistic_many(_of_none(moved), np.zeros((1, M)))
             value, margin = value + each, np.minimum(margin, nearest)
             sums[-1] += of_constant[0]
-            for block, place in run._placed() if order else ():
-                zero = np.zeros((len(place) + 1, M))
-                sums[place] += block.logistic_many(some, center[place], zero, *asked)[2][:-1]
+            for block, place in design._placed() if order else ():
+                own = moved._replace(center=part.center[place])
+                sums[place] += block.logistic_many(own, np.zeros((len(place) + 1, M)))[2][:-1]
         return value, margin, sums
 
-    def multinomial(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        order: int,
-        threads: int,
-    ) -> Sums:
+    def multinomial(self, part: Part, coef: F64, order: int) -> Sums:
         K = coef.shape[1]
         value, margin, sums = 0.0, np.inf, np.zeros(coef.shape)
-        for part, run, some in self._runs(rows, K):
-            eta = _plus(run.linear_predictor(some, center, coef, threads), offset, part)
-            asked = y[part], None if weight is None else weight[part], eta, min(order, 1), threads
-            each, nearest, of_constant, _ = _constant(len(eta)).multinomial(None, _NONE, np.zeros((1, K)), *asked)
+        for design, run in self._runs(part, K):
+            moved = run._replace(offset=design._eta(run, coef))
+            constant = _constant(len(run.y))
+            each, nearest, of_constant, _ = constant.multinomial(_of_none(moved), np.zeros((1, K)), min(order, 1))
             value, margin = value + each, float(np.minimum(margin, nearest))
             if of_constant is None:
                 continue
             sums[-1] += of_constant[0]
-            for block, place in run._placed():
-                gradient = block.multinomial(some, center[place], np.zeros((len(place) + 1, K)), *asked)[2]
+            for block, place in design._placed():
+                own = moved._replace(center=part.center[place])
+                gradient = block.multinomial(own, np.zeros((len(place) + 1, K)), 1)[2]
                 assert gradient is not None
                 sums[place] += gradient[:-1]
-        hessian = None
-        if order >= 2:
-            eta = _plus(self.linear_predictor(rows, center, coef, threads), offset)
-            hessian = self._multinomial_hessian(rows, center, eta, weight, threads)
+        hessian = multinomial_hessian(self, part, self._eta(part, coef)) if order >= 2 else None
         return value, margin, sums if order else None, hessian
 
-    def _multinomial_hessian(self, rows: Array | None, center: F64, eta: F64, weight: F64 | None, threads: int) -> F64:
-        """(K, q, K, q): sum a_i mu_ik (1[k = l] - mu_il) x_i x_i' between classes k and l."""
-        _, mu, complement = softmax_terms(eta)
-        K, q = eta.shape[1], len(center) + 1
-        hessian = np.empty((K, q, K, q))
-        for k in range(K):
-            for l in range(k + 1):  # noqa: E741
-                curvature = _weighted(weight, mu[:, k] * (complement[:, k] if k == l else -mu[:, l]))
-                hessian[k, :, l, :] = hessian[l, :, k, :] = self.gram(rows, center, curvature, threads)
-        return hessian
-
-    def logistic_curvature(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        direction: F64,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> F64:
+    def logistic_curvature(self, part: Part, coef: F64, direction: F64) -> F64:
         sums = np.zeros((len(coef), 1))
-        for part, run, some in self._runs(rows, 2):
-            both = run.linear_predictor(some, center, np.column_stack([coef, direction]), threads)
-            eta = _plus(both[:, :1], offset, part)
-            bent = logistic_curvature_weight(eta) * both[:, 1:]
-            sums += run._transposed_times(some, center, _weighted(weight, bent, part), threads)
+        for design, run in self._runs(part, 2):
+            both = design.linear_predictor(run.rows, run.center, np.column_stack([coef, direction]), run.threads)
+            bent = logistic_curvature_weight(_plus(both[:, :1], run.offset)) * both[:, 1:]
+            sums += design._transposed_times(run.rows, run.center, weighted(run.weight, bent), run.threads)
         return sums[:, 0]
 
-    def multinomial_curvature(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        direction: F64,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> F64:
+    def multinomial_curvature(self, part: Part, coef: F64, direction: F64) -> F64:
         sums, K = np.zeros(coef.shape), coef.shape[1]
-        for part, run, some in self._runs(rows, 2 * K):
-            both = run.linear_predictor(some, center, np.hstack([coef, direction]), threads)
-            eta, t = _plus(both[:, :K], offset, part), both[:, K:]
+        for design, run in self._runs(part, 2 * K):
+            both = design.linear_predictor(run.rows, run.center, np.hstack([coef, direction]), run.threads)
+            eta, t = _plus(both[:, :K], run.offset), both[:, K:]
             mu = softmax(eta)
             t = t - np.take_along_axis(t, eta.argmax(axis=1)[:, None], axis=1)  # as `reference` does, and why
             bent = mu * (t - (mu * t).sum(axis=1, keepdims=True))
-            sums += run._transposed_times(some, center, _weighted(weight, bent, part), threads)
+            sums += design._transposed_times(run.rows, run.center, weighted(run.weight, bent), run.threads)
         return sums
+
+    def _eta(self, part: Part, coef: F64) -> F64:
+        """Linear predictors (m, M) with the offsets."""
+        return _plus(self.linear_predictor(part.rows, part.center, coef, part.threads), part.offset)
 
     def _transposed_times(self, rows: Array | None, center: F64, values: F64, threads: int) -> F64:
         """sum_i values[i, m] [x_i - center, 1]: (p+1, M)."""
@@ -331,7 +269,7 @@ class SideBySide:
             at, across = self.places[a], self.places[b]
             cross = np.zeros((len(across), len(at)))
             for part, index, few in self._cells_of(a, rows, center):
-                values = _weighted(weight, few, part)
+                values = weighted(None if weight is None else weight[part], few)
                 cross += _transposed_times(self.blocks[b], index, center[across], values, threads)
             out[np.ix_(across, at)], out[np.ix_(at, across)] = cross, cross.T
         return out
@@ -367,12 +305,14 @@ class SideBySide:
             yield part, index, self.blocks[b].few_rows(index) - center[place]
 
 
-_NONE = np.zeros(0)  # centres of no columns
-
-
 def _constant(m: int) -> Dense:
     """m rows of the constant alone."""
     return Dense(np.empty((m, 0)))
+
+
+def _of_none(part: Part) -> Part:
+    """The part as rows of no columns."""
+    return part._replace(rows=None, center=np.zeros(0))
 
 
 def _transposed_times(block: Dense | Sparse | Mixed, rows: Array | None, center: F64, values: F64, threads: int) -> F64:
@@ -381,18 +321,9 @@ def _transposed_times(block: Dense | Sparse | Mixed, rows: Array | None, center:
     if not used.all():  # what does not count is not read: it need not be finite
         rows, values = np.flatnonzero(used) if rows is None else rows[used], values[used]
     zero, labels = np.zeros((len(center) + 1, values.shape[1])), np.zeros(len(values), dtype=np.uint8)
-    return block.logistic_many(rows, center, zero, labels, 2.0 * values, None, threads)[2][:-1]
+    return block.logistic_many(Part(rows, center, labels, 2.0 * values, None, threads), zero)[2][:-1]
 
 
-def _plus(eta: F64, offset: F64 | None, part: slice = slice(None)) -> F64:
-    """Linear predictors (m, M) and offsets (m,) or (m, M) of these rows."""
-    return eta if offset is None else eta + offset[part].reshape(len(eta), -1)
-
-
-def _weighted(weight: F64 | None, values: F64, part: slice = slice(None)) -> F64:
-    """weight * values, (m,) or (m, M), and 0 where the weight is 0."""
-    if weight is None:
-        return values
-    each = weight[part].reshape(-1, *(1,) * (values.ndim - 1))
-    with np.errstate(invalid="ignore"):
-        return np.where(each == 0.0, 0.0, each * values)
+def _plus(eta: F64, offset: F64 | None) -> F64:
+    """Linear predictors (m, M) and offsets (m,) or (m, M)."""
+    return eta if offset is None else eta + offset.reshape(len(eta), -1)

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson import kernels
-from berkson.kernels.reference import logistic_curvature_weight, softmax_terms
+from berkson.design.part import Part, multinomial_hessian, weighted
+from berkson.kernels.reference import logistic_curvature_weight
 from berkson.kernels.sparse_reference import Cells, dense_rows
 
 Array = npt.NDArray[Any]
@@ -146,17 +147,8 @@ class Sparse:
     def linear_predictor(self, rows: Array | None, center: F64, coef: F64, threads: int) -> F64:
         return kernels.sparse.linear_predictor(self.cells, rows, _shifted(coef, center), None, threads)
 
-    def logistic(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        order: int,
-        threads: int,
-    ) -> Sums:
+    def logistic(self, part: Part, coef: F64, order: int) -> Sums:
+        rows, center, y, weight, offset, threads = part
         shifted = _shifted(coef, center)[:, None]
         value, margin, gradient = kernels.sparse.logistic(
             self.cells, rows, shifted, y, weight, offset, min(order, 1), threads
@@ -164,37 +156,20 @@ class Sparse:
         hessian = None
         if order >= 2:
             eta = kernels.sparse.linear_predictor(self.cells, rows, shifted, offset, threads)[:, 0]
-            hessian = self.gram(rows, center, _weighted(weight, logistic_curvature_weight(eta)), threads)
+            hessian = self.gram(rows, center, weighted(weight, logistic_curvature_weight(eta)), threads)
         gradient = None if gradient is None else _centred(gradient[:, 0], center)
         return float(value[0]), float(margin[0]), gradient, hessian
 
-    def logistic_many(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> tuple[F64, F64, F64]:
+    def logistic_many(self, part: Part, coef: F64) -> tuple[F64, F64, F64]:
+        rows, center, y, weight, offset, threads = part
         value, margin, gradient = kernels.sparse.logistic(
             self.cells, rows, _shifted(coef, center), y, weight, offset, 1, threads
         )
         assert gradient is not None
         return value, margin, _centred(gradient, center)
 
-    def multinomial(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        y: Array,
-        weight: F64 | None,
-        offset: F64 | None,
-        order: int,
-        threads: int,
-    ) -> Sums:
+    def multinomial(self, part: Part, coef: F64, order: int) -> Sums:
+        rows, center, y, weight, offset, threads = part
         shifted = _shifted(coef, center)
         value, margin, gradient = kernels.sparse.multinomial(
             self.cells, rows, shifted, y, weight, offset, min(order, 1), threads
@@ -202,44 +177,17 @@ class Sparse:
         hessian = None
         if order >= 2:
             eta = kernels.sparse.linear_predictor(self.cells, rows, shifted, offset, threads)
-            hessian = self._multinomial_hessian(rows, center, eta, weight, threads)
+            hessian = multinomial_hessian(self, part, eta)
         return value, margin, None if gradient is None else _centred(gradient, center), hessian
 
-    def _multinomial_hessian(self, rows: Array | None, center: F64, eta: F64, weight: F64 | None, threads: int) -> F64:
-        """(K, q, K, q): sum a_i mu_ik (1[k = l] - mu_il) x_i x_i' between classes k and l."""
-        _, mu, complement = softmax_terms(eta)
-        K, q = eta.shape[1], len(center) + 1
-        hessian = np.empty((K, q, K, q))
-        for k in range(K):
-            for l in range(k + 1):  # noqa: E741
-                curvature = _weighted(weight, mu[:, k] * (complement[:, k] if k == l else -mu[:, l]))
-                hessian[k, :, l, :] = hessian[l, :, k, :] = self.gram(rows, center, curvature, threads)
-        return hessian
-
-    def logistic_curvature(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        direction: F64,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> F64:
+    def logistic_curvature(self, part: Part, coef: F64, direction: F64) -> F64:
+        rows, center, _, weight, offset, threads = part
         coef, direction = _shifted(coef, center), _shifted(direction, center)
         product = kernels.sparse.logistic_curvature(self.cells, rows, coef, direction, weight, offset, threads)
         return _centred(product, center)
 
-    def multinomial_curvature(
-        self,
-        rows: Array | None,
-        center: F64,
-        coef: F64,
-        direction: F64,
-        weight: F64 | None,
-        offset: F64 | None,
-        threads: int,
-    ) -> F64:
+    def multinomial_curvature(self, part: Part, coef: F64, direction: F64) -> F64:
+        rows, center, _, weight, offset, threads = part
         coef, direction = _shifted(coef, center), _shifted(direction, center)
         product = kernels.sparse.multinomial_curvature(self.cells, rows, coef, direction, weight, offset, threads)
         return _centred(product, center)
@@ -275,11 +223,3 @@ def _centred(sums: F64, center: F64) -> F64:
     if center.any():
         sums[:-1] -= np.multiply.outer(center, sums[-1])
     return sums
-
-
-def _weighted(weight: F64 | None, values: F64) -> F64:
-    """weight * values, and 0 where the weight is 0."""
-    if weight is None:
-        return values
-    with np.errstate(invalid="ignore"):
-        return np.where(weight == 0.0, 0.0, weight * values)

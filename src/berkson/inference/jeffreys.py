@@ -125,7 +125,7 @@ class Jeffreys:
         total = np.zeros(len(coef))
         for start in range(0, self.rows.n_rows, CHUNK):
             run = slice(start, start + CHUNK)
-            design = part.design.run_of(run)
+            design = self.rows.design.run_of(run)
             eta = design.linear_predictor(None, part.center, coef[:, None], part.threads)[:, 0]
             if part.offset is not None:
                 eta += part.offset[run]

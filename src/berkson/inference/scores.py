@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berkson.design import Part
 from berkson.inference.estimates import Estimates, StatisticsError
 from berkson.kernels.reference import logistic_curvature_weight, logistic_residual, multinomial_residual, soft_labels
-from berkson.loss import Part
 from berkson.rows.memory import threads_for
 
 Array = npt.NDArray[Any]
@@ -179,7 +179,6 @@ def _score_sum(estimates: Estimates, rows: slice | Array, coef: F64) -> F64:
     """Minus the sum of these rows' scores (size,)."""
     all_, design = estimates.rows, estimates.rows.design
     part = Part(
-        design.run_of(rows) if isinstance(rows, slice) else design,
         None if isinstance(rows, slice) else rows,
         all_.coordinates.center,
         all_.y[rows],
@@ -187,7 +186,7 @@ def _score_sum(estimates: Estimates, rows: slice | Array, coef: F64) -> F64:
         None if all_.offset is None else all_.offset[rows],
         threads=1,
     )
-    gradient = all_.loss.evaluate(part, coef, 1)[2]
+    gradient = all_.loss.evaluate(design.run_of(rows) if isinstance(rows, slice) else design, part, coef, 1)[2]
     assert gradient is not None
     return all_.coordinates.gradient(gradient)
 

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson import kernels
-from berkson.design import Design, Mixed
+from berkson.design import Design, Mixed, Part
 from berkson.design.arrow import Arrow
 from berkson.kernels.reference import logistic_curvature_weight, softmax
-from berkson.loss import Logistic, Loss, Part
+from berkson.loss import Logistic, Loss
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import (
     Answer,
@@ -113,11 +113,13 @@ class InMemory:
                 return self._arrow(question)
             case Curvature(theta, direction, sample):
                 place = self.coordinates
-                product = self.loss.curvature(self.part(sample), place.expand(theta), place.expand(direction))
+                product = self.loss.curvature(
+                    self.design, self.part(sample), place.expand(theta), place.expand(direction)
+                )
                 return place.gradient(product)
             case NullGram(sample):
                 part = self.part(sample)
-                return self.coordinates.gram(part.design.gram(part.rows, part.center, part.weight, part.threads))
+                return self.coordinates.gram(self.design.gram(part.rows, part.center, part.weight, part.threads))
             case LowerGram(theta, share, sample):
                 return self._lower_gram(theta, share, sample)
             case LargestLeverage(metric, sample):
@@ -143,7 +145,7 @@ class InMemory:
     def whole(self) -> Part:
         """The kernel's view of all rows."""
         threads = threads_for(self.n_rows * self.design.shape[1] * self.loss.outputs)
-        return Part(self.design, None, self.coordinates.center, self.y, self.weight, self.offset, threads)
+        return Part(None, self.coordinates.center, self.y, self.weight, self.offset, threads)
 
     def part(self, sample: Sample | None = None, *, as_part: bool = False) -> Part:
         """The kernel's view of all rows, or of a sample's."""
@@ -151,7 +153,6 @@ class InMemory:
             return self.whole
         index = sample.index
         return Part(
-            self.design,
             index,
             self.coordinates.center,
             self.y[index],
@@ -163,7 +164,10 @@ class InMemory:
     def _evaluate(self, question: Evaluate) -> Evaluation:
         place = self.coordinates
         value, margin, gradient, hessian = self.loss.evaluate(
-            self.part(question.sample, as_part=question.as_part), place.expand(question.theta), question.order
+            self.design,
+            self.part(question.sample, as_part=question.as_part),
+            place.expand(question.theta),
+            question.order,
         )
         # a trial far out may have an infinite value; only data can make a gradient so
         if gradient is not None and not math.isfinite(np.add.reduce(gradient, axis=None)):
@@ -177,17 +181,9 @@ class InMemory:
 
     def _arrow(self, question: ArrowHessian) -> tuple[Evaluation, Arrow]:
         part, place = self.part(question.sample), self.coordinates
-        assert isinstance(part.design, Mixed)
-        value, margin, gradient, hessian = part.design.logistic_arrow(
-            part.rows,
-            part.center,
-            place.expand(question.theta),
-            part.y,
-            part.weight,
-            part.offset,
-            part.threads,
-            coupled=question.coupled,
-        )
+        assert isinstance(self.design, Mixed)
+        coef = place.expand(question.theta)
+        value, margin, gradient, hessian = self.design.logistic_arrow(part, coef, coupled=question.coupled)
         if not math.isfinite(float(gradient.sum())):
             raise NonFiniteError
         return Evaluation(value, margin, place.gradient(gradient), None), hessian.within(place.kept).scaled(place.scale)
@@ -195,9 +191,7 @@ class InMemory:
     def _evaluate_many(self, thetas: Sequence[F64]) -> list[Evaluation]:
         place, part = self.coordinates, self.part()
         coef = np.column_stack([place.expand(theta) for theta in thetas])
-        values, margins, gradients = part.design.logistic_many(
-            part.rows, part.center, coef, part.y, part.weight, part.offset, part.threads
-        )
+        values, margins, gradients = self.design.logistic_many(part, coef)
         return [
             Evaluation(float(values[j]), float(margins[j]), place.gradient(gradients[:, j]), None)
             for j in range(len(thetas))
@@ -231,7 +225,7 @@ class InMemory:
     def _likeness(self, theta: F64, share: F64, sample: Sample, inverse: F64) -> tuple[F64, F64]:
         place, part = self.coordinates, self.part(sample, as_part=True)
         coef = place.expand(theta).reshape(len(place.center) + 1, -1)
-        eta = part.design.linear_predictor(part.rows, part.center, coef, part.threads)
+        eta = self.design.linear_predictor(part.rows, part.center, coef, part.threads)
         if part.offset is not None:
             eta += part.offset.reshape(sample.size, -1)
         if self.loss.outputs == 1:
@@ -242,7 +236,7 @@ class InMemory:
             curvature = curvature * part.weight
         on_columns = np.zeros(len(place.center) + 1)
         on_columns[slice(None) if place.kept is None else place.kept] = inverse / (place.scale * place.scale)
-        return part.design.rows_gram(sample.index, part.center, on_columns), curvature
+        return self.design.rows_gram(sample.index, part.center, on_columns), curvature
 
     def _leverages(self, metric: F64, sample: Sample | None) -> Iterator[tuple[slice, F64]]:
         """(place, x_i' metric x_i), 0 where the row has no weight."""
@@ -260,7 +254,7 @@ class InMemory:
 
     def _reach(self, sample: Sample | None = None) -> F64:
         part, place = self.part(sample, as_part=True), self.coordinates
-        _, _, _, low, high = part.design.moments(part.rows, part.weight, part.threads)
+        _, _, _, low, high = self.design.moments(part.rows, part.weight, part.threads)
         furthest = np.append(np.maximum(np.abs(low - place.center), np.abs(high - place.center)), 1.0)
         scaled: F64 = (furthest if place.kept is None else furthest[place.kept]) / place.scale
         return scaled

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson import kernels
-from berkson.design import Dense
+from berkson.design import Dense, Part
 from berkson.kernels.reference import logistic_residual, sigmoid
 from berkson.loss import Logistic
 from berkson.rows.memory import InMemory
@@ -243,9 +243,8 @@ class Batch:
             weight = weight * rows.weight[own, None]
         coef = rows.coordinates.expand(of.optimum)[:, None] + of.steps(u)
         offset = None if rows.offset is None else rows.offset[own]
-        _, _, found = rows.design.logistic_many(
-            of.drawn, rows.coordinates.center, coef, rows.y[own], weight, offset, rows.whole.threads
-        )
+        part = Part(of.drawn, rows.coordinates.center, rows.y[own], weight, offset, rows.whole.threads)
+        _, _, found = rows.design.logistic_many(part, coef)
         return of.whiten(found)
 
     def curvatures(self) -> F64:

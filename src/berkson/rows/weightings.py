@@ -76,9 +76,7 @@ class Weightings:
         columns = [a.column if isinstance(a, Under) else -1 for a in asked]
         every = columns == list(range(self._every.shape[1]))
         weight = self._every if every else self._every.T[columns].T
-        values, margins, gradients = part.design.logistic_many(
-            None, part.center, coef, part.y, weight, part.offset, part.threads
-        )
+        values, margins, gradients = self.rows.design.logistic_many(part._replace(weight=weight), coef)
         return [
             Evaluation(float(values[j]), float(margins[j]), place.gradient(gradients[:, j]), None)
             for j in range(len(asked))

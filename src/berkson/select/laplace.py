@@ -145,7 +145,7 @@ class Fitted:
         grams, leverage, bend = [np.zeros((len(coef),) * 2) for _ in range(m)], np.zeros(len(coef)), np.zeros((m, m))
         for start in range(0, rows.n_rows, CHUNK):
             run = slice(start, start + CHUNK)
-            design = part.design.run_of(run)
+            design = rows.design.run_of(run)
             eta = design.linear_predictor(None, part.center, coef, part.threads)
             own, others = eta[:, 0] if part.offset is None else eta[:, 0] + part.offset[run], eta[:, 1:]
             curvature = logistic_curvature_weight(own)

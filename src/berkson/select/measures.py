@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from berkson.design import Design, Part
 from berkson.kernels.reference import sigmoid, soft_labels, softmax
-from berkson.loss import Logistic, Loss, Part
+from berkson.loss import Logistic, Loss
 from berkson.problem import InputError
 from berkson.rows.memory import InMemory
 
@@ -80,13 +81,13 @@ def held_out(measure: Measure, rows: InMemory, index: Array, thetas: F64) -> F64
     if not weight.any():
         return np.full(len(thetas), math.nan)
     offset, place = None if rows.offset is None else rows.offset[index], rows.coordinates
-    part = Part(rows.design, index, place.center, y, weight, offset, rows.whole.threads)
+    part = Part(index, place.center, y, weight, offset, rows.whole.threads)
     coef = [place.expand(theta) for theta in thetas]
     if measure in ("log_loss", "deviance"):
         least = float(weight @ least_loss(y)) if measure == "deviance" else 0.0
-        each: F64 = (_losses(part, rows.loss, coef) - least) / weight.sum()
+        each: F64 = (_losses(rows.design, part, rows.loss, coef) - least) / weight.sum()
         return each if measure == "log_loss" else 2.0 * each
-    return np.array([_judged(measure, eta, y, weight) for eta in _predictors(part, coef)])
+    return np.array([_judged(measure, eta, y, weight) for eta in _predictors(rows.design, part, coef)])
 
 
 def least_loss(y: Array) -> F64:
@@ -97,24 +98,21 @@ def least_loss(y: Array) -> F64:
     return np.asarray(-(label * np.log(np.where(label > 0.0, label, 1.0))).sum(axis=1))
 
 
-def _losses(part: Part, loss: Loss, coef: Sequence[F64]) -> F64:
+def _losses(design: Design, part: Part, loss: Loss, coef: Sequence[F64]) -> F64:
     """The sum over rows for each model (L,)."""
     if isinstance(loss, Logistic):
-        values, _, _ = part.design.logistic_many(
-            part.rows, part.center, np.column_stack(coef), part.y, part.weight, part.offset, part.threads
-        )
-        return values
-    return np.array([loss.evaluate(part, each, 0)[0] for each in coef])
+        return design.logistic_many(part, np.column_stack(coef))[0]
+    return np.array([loss.evaluate(design, part, each, 0)[0] for each in coef])
 
 
-def _predictors(part: Part, coef: Sequence[F64]) -> Iterator[F64]:
+def _predictors(design: Design, part: Part, coef: Sequence[F64]) -> Iterator[F64]:
     """Linear predictors of each model (m, K), several models a reading."""
     assert part.rows is not None
     m, K = len(part.rows), 1 if coef[0].ndim == 1 else coef[0].shape[1]
     step = max(1, CELLS // max(1, m * K))
     for start in range(0, len(coef), step):
         some = np.column_stack(coef[start : start + step])
-        eta = part.design.linear_predictor(part.rows, part.center, some, part.threads).reshape(m, -1, K)
+        eta = design.linear_predictor(part.rows, part.center, some, part.threads).reshape(m, -1, K)
         if part.offset is not None:
             eta += part.offset.reshape(m, 1, -1)
         yield from eta.transpose(1, 0, 2)
