@@ -2,8 +2,8 @@
 
 It loads the data, lets the program prepare what a user would have lying about (its own layout of X), runs it once
 without counting, then once more, and where that is short up to three times; and prints, as JSON: seconds of each
-counted run (of the first where that took more than a minute), what the first added to the resident memory at most, and
-what the program has to say.  Its coefficients are in coefs.npy.
+counted run (of the first where that took more than a minute), what the last added to the resident memory at most, when
+code is loaded, and what the program has to say.  Its coefficients are in coefs.npy.
 """
 
 from __future__ import annotations
@@ -30,22 +30,23 @@ def main() -> None:
     warnings.simplefilter("ignore")  # a stopped fit is meant to be stopped: the judge sees what it reached
     data = load(directory)
     work = PROGRAMS[name].prepare(data, **setting)
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _resident("VmRSS")
-    first, (coefs, said) = _timed(work)
-    extra = max(0, _resident("VmHWM") - before)
+    first, extra, (coefs, said) = _measured(work)
     every: list[float] = []
     while first < min(TOO_LONG, limit) and len(every) < MOST and sum(every) < LONG:
-        every.append(_timed(work)[0])
+        spent, extra, _ = _measured(work)
+        every.append(spent)
     np.save(directory / "coefs.npy", coefs)
     print(json.dumps({"seconds": every or [first], "cold": first, "extra": extra, "said": said}))
 
 
-def _timed(work: Work) -> tuple[float, tuple[Any, dict[str, Any]]]:
-    began = time.perf_counter()
+def _measured(work: Work) -> tuple[float, int, tuple[Any, dict[str, Any]]]:
+    """Seconds, what it adds to the resident memory at most, and its result."""
+    ctypes.CDLL(None).malloc_trim(0)  # memory that was freed before must not serve, unseen
+    Path("/proc/self/clear_refs").write_text("5")
+    before, began = _resident("VmRSS"), time.perf_counter()
     result = work()
-    return time.perf_counter() - began, result
+    spent = time.perf_counter() - began
+    return spent, max(0, _resident("VmHWM") - before), result
 
 
 def _resident(field: str) -> int:
