@@ -107,3 +107,18 @@ def test_gathered_columns(values: str, places: str) -> None:
             found = gather(cells, place, len(index))
             assert found.values.dtype == np.dtype(values)
             np.testing.assert_array_equal(sparse_reference.dense_rows(found, np.arange(50)), truth)
+
+
+def test_a_path_without_a_constant_begins_with_no_column_at_all() -> None:
+    rng = np.random.default_rng(8)
+    n, p = 1_500, 3_000
+    A = sparse.random_array((n, p), density=0.005, rng=rng, format="csr")
+    y = rng.integers(0, 2, n).astype(np.uint8)
+    largest = float(np.abs(A.T @ (y - 0.5)).max() / n)
+    problem = Problem(Sparse.of(A.data, A.indices, A.indptr, p), y, intercept=False)
+    found = path(problem, lambdas=largest * np.array([1.5, 1.0, 0.6]), standardize=False, complete=True)
+    assert found.certified.all()
+    assert found.df[0] == 0
+    assert found.df[-1] > 0
+    gradient = np.abs(A.T @ (y - 1.0 / (1.0 + np.exp(-(A @ found.coef[-1, 0])))) / n)
+    assert (gradient <= 0.6 * largest * (1.0 + 1e-3)).all()  # the conditions of the optimum, to what 1e-6 proves

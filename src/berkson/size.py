@@ -50,9 +50,10 @@ class Size:
         threshold = penalty.threshold
         pulled = np.isfinite(threshold) & ((threshold > 0.0) | (penalty.strength > 0.0))
         free = np.isfinite(threshold) & ~pulled
-        if free[:-1].any() or (free[-1] and not self.constant):
+        last = bool(free[-1:].any())  # of no coordinates none is
+        if free[:-1].any() or (last and not self.constant):
             return NOTHING
-        moved = abs(float(gradient[-1])) if free[-1] else 0.0
+        moved = abs(float(gradient[-1])) if last else 0.0
         shifted = 0.0
         if moved > 0.0:
             weight = float(self.class_weight[1 if gradient[-1] > 0.0 else 0])
