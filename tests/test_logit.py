@@ -134,7 +134,7 @@ def test_several_classes_are_those_of_r(name: str, fit: Callable[[], LogitFit]) 
 
 def test_examples_are_those_of_r() -> None:
     """The numbers of the docstrings: they run, and R has them too."""
-    for name in ("door", "result", "numbers"):
+    for name in ("door", "result", "numbers", "averages"):
         module = import_module(f"berkson.logistic.{name}")
         result = doctest.testmod(module, extraglobs={"logit": logit})
         assert not result.failed

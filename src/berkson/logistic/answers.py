@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from berkson.inference.covariance import Covariance
-from berkson.inference.estimates import Estimates, StatisticsError
+from berkson.inference.estimates import StatisticsError
 from berkson.inference.predictions import Policy, Predictions, predictions
 from berkson.inference.quantities import Quantities
 from berkson.inference.scenarios import Population, fitted_population
 from berkson.kernels.reference import sigmoid, softmax
-from berkson.logistic.frames import Frames
+from berkson.logistic.fitted import Answering, Predicting
 from berkson.logistic.inputs import free, index_of, predictors_table
 from berkson.logistic.numbers import Numbers
-from berkson.model import Model, Prepared
 from berkson.table import from_frame
 
 if TYPE_CHECKING:
@@ -27,32 +25,6 @@ if TYPE_CHECKING:
     from berkson.inference.terms import TableType
 
 F64 = npt.NDArray[np.float64]
-
-
-class Predicting(Protocol):
-    """What predictions are shaped by: both kinds of fits have it."""
-
-    @property
-    def frames(self) -> Frames: ...
-    @property
-    def prepared(self) -> Prepared: ...
-    @property
-    def model(self) -> Model: ...
-    @property
-    def classes(self) -> list[Any]: ...
-    @property
-    def reference(self) -> int: ...
-
-
-class Answering(Predicting, Protocol):
-    """What effects and intervals are made of: fits with a covariance have it."""
-
-    @property
-    def estimates(self) -> Estimates: ...
-    @property
-    def covariance(self) -> Covariance: ...
-    @property
-    def level(self) -> float: ...
 
 
 def listed(names: str | Sequence[str]) -> Sequence[str]:

@@ -20,12 +20,12 @@ from berkson.inference.goodness import Goodness, goodness
 from berkson.inference.likelihood import likelihood
 from berkson.inference.limiting import limit
 from berkson.inference.profile import profile_intervals, profile_roots
+from berkson.logistic.fitted import Fitted
 from berkson.logistic.frames import Frames
-from berkson.logistic.inputs import plain_labels
 from berkson.logistic.reduced import reduced
-from berkson.model import Model, Prepared, classes_of, model_of
+from berkson.model import Model, Prepared, model_of
 from berkson.report.coefficients import Coefficients, coefficients
-from berkson.report.page import Page
+from berkson.report.page import Page, Shown
 from berkson.report.summary import Findings, summary
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 F64 = npt.NDArray[np.float64]
 Interval = Literal["wald", "profile", "bootstrap", "percentile", "basic"]
-Fitted = TypeVar("Fitted", bound="Numbers")
+Kind = TypeVar("Kind", bound="Numbers")
 
 
 @dataclass(frozen=True, repr=False)
-class Numbers:
+class Numbers(Fitted, Shown):
     """What a fit is in numbers; `LogitFit` adds what can be asked of it.
 
     prepared   the caller's data as a problem
@@ -82,17 +82,6 @@ class Numbers:
         model = replace(model_of(self.prepared, self.fit), policy=self.policy)
         estimates = self.estimates if self.method else None
         return reduced(model, estimates) if isinstance(estimates, BiasReducedEstimates) else model
-
-    @property
-    def classes(self) -> list[Any]:
-        """The classes as they stand in the response, in order; of two, the event is the last."""
-        return plain_labels(self.prepared.schema, classes_of(self.prepared.schema))
-
-    @property
-    def event(self) -> str | None:
-        """The class whose probability is modelled; None for more than two."""
-        assert self.prepared.schema.outcome is not None
-        return self.prepared.schema.outcome.event
 
     @cached_property
     def estimates(self) -> Estimates:
@@ -337,12 +326,6 @@ class Numbers:
         level = self.level if level is None else level
         return Findings(self.model, estimates, self.prepared.table.source, shown, refusal, fitted, level)
 
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary().to_html()
-
     # --- inside ---------------------------------------------------------------------------------------------------
 
     def _vector(self, values: F64) -> Any:
@@ -376,7 +359,7 @@ class Numbers:
         return self.coefficients.with_interval(found.lower, found.upper, level, "profile likelihood")
 
 
-def with_covariance(fit: Fitted, kind: str | None, clusters: tuple[Clusters, ...]) -> Fitted:
+def with_covariance(fit: Kind, kind: str | None, clusters: tuple[Clusters, ...]) -> Kind:
     """The same fit with another covariance; StatisticsError for a kind that is none."""
     if kind is not None and kind != "bootstrap":
         refuse_kind(kind, clusters)

@@ -20,7 +20,7 @@ from berkson.model import Prepared, classes_of
 from berkson.notices import RankWarning
 from berkson.report.figure import Figure
 from berkson.report.layout import significant
-from berkson.report.page import Page
+from berkson.report.page import Page, Shown
 from berkson.report.path_figures import cross_validation_figure, path_figure
 from berkson.report.path_report import cross_validation_blocks, path_blocks
 from berkson.select.cross_validation import CrossValidation
@@ -37,7 +37,7 @@ Rule = Literal["min", "1se"]
 
 
 @dataclass(frozen=True, repr=False)
-class LogitPath:
+class LogitPath(Shown):
     """The fits of a sequence of penalties; made by `path`.
 
     prepared  the caller's data as a problem          frames   makes tables of the caller's kind
@@ -124,9 +124,6 @@ class LogitPath:
         """The path for people: `print` shows text, a notebook HTML; to_markdown(), to_latex()."""
         return Page(tuple(path_blocks(self.prepared, self.found)))
 
-    def __repr__(self) -> str:
-        return str(self.summary())
-
     def _repr_html_(self) -> str:
         drawn = self.plot().svg() if len(self.lambdas) > 1 else ""
         return self.summary().to_html() + drawn
@@ -139,7 +136,7 @@ class LogitPath:
 
 
 @dataclass(frozen=True, repr=False)
-class LogitCrossValidation:
+class LogitCrossValidation(Shown):
     """A path and how well its fits predict rows they have not seen; made by `cross_validate`.
 
     path   of all rows
@@ -215,9 +212,6 @@ class LogitCrossValidation:
     def summary(self) -> Page:
         """The choice for people: `print` shows text, a notebook HTML; to_markdown(), to_latex()."""
         return Page(tuple(cross_validation_blocks(self.path.prepared, self.found)))
-
-    def __repr__(self) -> str:
-        return str(self.summary())
 
     def _repr_html_(self) -> str:
         drawn = self.plot().svg() if len(self.path.lambdas) > 1 else ""

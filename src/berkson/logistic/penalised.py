@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,11 +14,12 @@ from berkson.inference.estimates import StatisticsError
 from berkson.inference.predictions import Policy, readable
 from berkson.kernels.reference import sigmoid, softmax
 from berkson.logistic.answers import shaped
+from berkson.logistic.fitted import Fitted
 from berkson.logistic.frames import Frames
-from berkson.logistic.inputs import OFFSET, index_of, plain_labels, predictors_table
+from berkson.logistic.inputs import OFFSET, index_of, predictors_table
 from berkson.model import Model, Penalty, Prepared, classes_of
 from berkson.proof import Proof
-from berkson.report.page import Page
+from berkson.report.page import Page, Shown
 from berkson.report.path_report import fit_blocks, penalty_text
 from berkson.select.path import Path
 from berkson.table import Column, Table, from_frame
@@ -34,7 +34,7 @@ REFUSED = {
 
 
 @dataclass(frozen=True, repr=False)
-class PenalisedFit:
+class PenalisedFit(Fitted, Shown):
     """A logistic regression with a penalty, at one lambda; made by `logit(..., penalty=)` and by paths.
 
     prepared   the caller's data as a problem
@@ -99,17 +99,6 @@ class PenalisedFit:
             policy=self.policy,
             penalty=penalty,
         )
-
-    @property
-    def classes(self) -> list[Any]:
-        """The classes as they stand in the response, in order; of two, the event is the last."""
-        return plain_labels(self.prepared.schema, classes_of(self.prepared.schema))
-
-    @property
-    def event(self) -> str | None:
-        """The class whose probability is modelled; None for more than two."""
-        assert self.prepared.schema.outcome is not None
-        return self.prepared.schema.outcome.event
 
     # --- coefficients -------------------------------------------------------------------------------------------------
 
@@ -252,21 +241,9 @@ class PenalisedFit:
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as JSON, for `berkson predict`; `berkson.model_file.load` reads it."""
-        from berkson.model_file import save
-
-        save(self.model, path)
-
     def summary(self) -> Page:
         """The fit for people: `print` shows text, a notebook HTML; to_markdown(), to_latex()."""
         return Page(tuple(fit_blocks(self.prepared, self.path, self.chosen, self.certificate.status)))
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary().to_html()
 
     def __getattr__(self, name: str) -> Any:
         if name in REFUSED:

@@ -19,7 +19,7 @@ from berkson.logistic.penalties import one_lambda
 from berkson.model import Prepared
 from berkson.proof import Proof
 from berkson.report.layout import Block, Grid, Paragraph, Row, significant
-from berkson.report.page import Page
+from berkson.report.page import Page, Shown
 from berkson.report.summary import sentence
 from berkson.select.relaxed import Relaxed, check_gamma, relax
 
@@ -46,7 +46,7 @@ class RelaxedFit(PenalisedFit):
 
 
 @dataclass(frozen=True, repr=False)
-class LogitRelaxedPath:
+class LogitRelaxedPath(Shown):
     """The fits without a penalty on the columns that each fit of a path has; made by `LogitPath.relaxed`.
 
     prepared  the caller's data as a problem          frames   makes tables of the caller's kind
@@ -127,9 +127,3 @@ class LogitRelaxedPath:
             rows.append(Row(significant(lambda_), (str(self.found.path.df[i]), shown)))
         yield Grid(("lambda", "columns", "explained"), tuple(rows))
         yield from (Paragraph(sentence(note), "bad") for note in self.notes)
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary().to_html()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,23 +17,21 @@ from berkson.formula.smooths import Smooth
 from berkson.inference.covariance import Covariance
 from berkson.inference.estimates import StatisticsError, WeightKind
 from berkson.inference.smooth import SmoothEstimates, SmoothTest, curve_of, smooth_tests
-from berkson.logistic.answers import listed, population, predict, quantities_table
+from berkson.logistic.averages import Averages
+from berkson.logistic.fitted import Fitted
 from berkson.logistic.frames import Frames
-from berkson.logistic.inputs import Options, plain_labels, trials_of
+from berkson.logistic.inputs import Options, trials_of
 from berkson.logistic.reading import class_number, solved
-from berkson.model import Model, Prepared, classes_of, model_of
+from berkson.model import Model, Prepared, model_of
 from berkson.report.coefficients import Coefficients, coefficients, normal_quantile
 from berkson.report.figure import Figure
-from berkson.report.page import Page
+from berkson.report.page import Page, Shown
 from berkson.report.smooths import doubts, smooth_figure
 from berkson.report.summary import Findings, summary
 from berkson.select.smoothing import Smoothing, choose_smoothing
 
 if TYPE_CHECKING:
-    from berkson.inference.averages import Slope
-    from berkson.inference.effects import Kind, Measure, Pairs
     from berkson.inference.predictions import Policy
-    from berkson.inference.scenarios import Others
 
 F64 = npt.NDArray[np.float64]
 
@@ -47,7 +43,7 @@ REFUSED = {
 
 
 @dataclass(frozen=True, repr=False)
-class SmoothFit:
+class SmoothFit(Fitted, Averages, Shown):
     """A logistic regression with smooths; made by `logit("y ~ s(x) + ...", data)`.
 
     Smoothing parameters maximise the restricted likelihood (REML, Laplace's approximation: mgcv's method="REML"), and
@@ -82,17 +78,6 @@ class SmoothFit:
     def model(self) -> Model:
         """The model without the data: predicts, and can be saved."""
         return replace(model_of(self.prepared, self.estimates.fit), policy=self.policy, smoothing=self.parameters)
-
-    @property
-    def classes(self) -> list[Any]:
-        """The classes as they stand in the response, in order; the event is the last."""
-        return plain_labels(self.prepared.schema, classes_of(self.prepared.schema))
-
-    @property
-    def event(self) -> str | None:
-        """The class whose probability is modelled."""
-        assert self.prepared.schema.outcome is not None
-        return self.prepared.schema.outcome.event
 
     # --- smooths ------------------------------------------------------------------------------------------------------
 
@@ -246,91 +231,7 @@ class SmoothFit:
         }
         return self.frames.table({name: [value] for name, value in row.items()})
 
-    # --- predictions and effects --------------------------------------------------------------------------------------
-
-    def predict(
-        self,
-        new: Any = None,
-        kind: Literal["probability", "link", "class"] = "probability",
-        *,
-        interval: bool | float = False,
-        offset: Any = None,
-        policy: Policy | None = None,
-    ) -> Any:
-        """Of new rows (columns by name), or of the rows fitted; see `LogitFit.predict`.  Beyond the values that it was
-        learned from a smooth goes on as a straight line."""
-        return predict(self, new, kind, interval, offset, self.policy if policy is None else policy)
-
-    def effects(
-        self,
-        columns: str | Sequence[str] | None = None,
-        *,
-        at: Mapping[str, Any] | None = None,
-        others: Others = "observed",
-        by: str | Sequence[str] = (),
-        kind: Kind = "probability",
-        slope: Slope = "dydx",
-        discrete: str | Sequence[str] = (),
-        level: float | None = None,
-    ) -> Any:
-        """Average marginal effects; see `LogitFit.effects`."""
-        from berkson.inference.effects import effects
-
-        asked = None if columns is None else listed(columns)
-        more = {
-            "at": at,
-            "others": others,
-            "by": listed(by),
-            "kind": kind,
-            "slope": slope,
-            "discrete": listed(discrete),
-        }
-        found = effects(self.estimates, self.covariance, self.prepared.schema, population(self), asked, **more)  # type: ignore[arg-type]
-        return quantities_table(self, found, level)
-
-    def margins(
-        self,
-        at: Mapping[str, Any] | None = None,
-        *,
-        others: Others = "observed",
-        by: str | Sequence[str] = (),
-        kind: Kind = "probability",
-        level: float | None = None,
-    ) -> Any:
-        """Average predictions; see `LogitFit.margins`."""
-        from berkson.inference.effects import margins
-
-        rows, schema = population(self), self.prepared.schema
-        found = margins(self.estimates, self.covariance, schema, rows, at=at, others=others, by=listed(by), kind=kind)
-        return quantities_table(self, found, level)
-
-    def contrast(
-        self,
-        column: str,
-        pairs: Pairs = "reference",
-        *,
-        measure: Measure = "difference",
-        at: Mapping[str, Any] | None = None,
-        others: Others = "observed",
-        by: str | Sequence[str] = (),
-        kind: Kind = "probability",
-        level: float | None = None,
-    ) -> Any:
-        """Average predictions compared between levels or values of a column; see `LogitFit.contrast`."""
-        from berkson.inference.effects import contrasts
-
-        more = {"measure": measure, "at": at, "others": others, "by": listed(by), "kind": kind}
-        rows, schema = population(self), self.prepared.schema
-        found = contrasts(self.estimates, self.covariance, schema, rows, column, pairs, **more)  # type: ignore[arg-type]
-        return quantities_table(self, found, level)
-
     # --- the rest -----------------------------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as JSON, for `berkson predict` and `berkson check`; `berkson.model_file.load` reads it."""
-        from berkson.model_file import save
-
-        save(self.model, path)
 
     def summary(self, *, level: float | None = None) -> Page:
         """The fit for people: `print` shows text, a notebook HTML; to_markdown(), to_latex()."""
@@ -346,12 +247,6 @@ class SmoothFit:
         except StatisticsError as error:
             refusal = str(error)
         return Findings(self.model, self.estimates, self.prepared.table.source, shown, refusal, None, wanted)
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary().to_html()
 
     def __getattr__(self, name: str) -> Any:
         if name in REFUSED:

@@ -11,7 +11,7 @@ import numpy as np
 from berkson.logistic.frames import Frames
 from berkson.model import Prepared
 from berkson.report.layout import Block, Grid, Paragraph, Row
-from berkson.report.page import Page
+from berkson.report.page import Page, Shown
 from berkson.report.summary import sentence
 from berkson.select.stability import StabilitySelection
 from berkson.table import listing
@@ -20,7 +20,7 @@ LINES = 20  # of the table of columns
 
 
 @dataclass(frozen=True, repr=False)
-class LogitStability:
+class LogitStability(Shown):
     """Columns that a lasso chooses on most half-samples; made by `stability_selection`.
 
     prepared  the caller's data as a problem          frames   makes tables of the caller's kind
@@ -85,9 +85,3 @@ class LogitStability:
             yield Paragraph(f"not chosen among, as not penalised, or left out, or constant: {listing(free)}", "quiet")
         yield Paragraph(f"at most {found.expected_false:.2g} selected by chance, in expectation")
         yield from (Paragraph(sentence(note), "bad") for note in self.notes)
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary().to_html()

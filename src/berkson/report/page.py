@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from html import escape
 
@@ -51,6 +52,19 @@ class Page:
     def to_latex(self) -> str:
         """Paragraphs and tabulars, which need no packages."""
         return "\n\n".join(_latex(block) for block in self.blocks) + "\n"
+
+
+class Shown(ABC):
+    """What is shown by its summary: as text by `print`, as HTML by a notebook."""
+
+    @abstractmethod
+    def summary(self) -> Page: ...
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary().to_html()
 
 
 def _cells(grid: Grid, row: Row) -> list[str]:
