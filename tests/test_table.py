@@ -324,3 +324,11 @@ def test_cells_that_are_booleans() -> None:
 
 def test_no_cells() -> None:
     assert len(column_from_text("x", [], NA).values) == 0
+
+
+def test_levels_that_occur_are_counted_by_runs_of_rows() -> None:
+    codes = np.tile(np.array([2, 0, -1, 2], np.int8), 40_000)  # more rows than a run
+    column = Column("g", "factor", codes, ("a", "b", "c"))
+    assert column.level_counts().tolist() == [40_000, 0, 80_000]
+    assert column.occurring() == ("a", "c")
+    assert Column("g", "factor", codes[:0], ("a",)).occurring() == ()

@@ -39,10 +39,13 @@ class Data:
 
     @property
     def n_bytes(self) -> int:
-        """Of the table: numbers, their places where it is sparse, and codes."""
+        """Of the table: numbers, their places where it is sparse, and codes in the smallest integers that hold them,
+        which data frames of categories have them in."""
         sparse = scipy.sparse.issparse(self.X)
         parts = [self.X.data, self.X.indices, self.X.indptr] if sparse else [self.X]
-        return sum(int(part.nbytes) for part in [*parts, *([] if self.codes is None else [self.codes])])
+        levels = [] if self.codes is None else self.codes.max(axis=0).tolist()
+        of_codes = len(self.y) * sum(np.min_scalar_type(level).itemsize for level in levels)
+        return of_codes + sum(int(part.nbytes) for part in parts)
 
 
 def save(data: Data, directory: Path) -> None:

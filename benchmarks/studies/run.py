@@ -212,7 +212,7 @@ def _claims(findings: list[Finding]) -> Iterator[tuple[str, str, str, str]]:
             part = ours.extra / found.n_bytes
             yield (
                 study.name,
-                f"memory {1 + study.most:g} of the table",
+                f"table and what a fit adds at most, in memory: {1 + study.most:g} of the table",
                 f"{1 + part:.2f}",
                 ("yes" if part <= study.most else "**no**"),
             )

@@ -11,6 +11,8 @@ import numpy.typing as npt
 F64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
+BLOCK = 1 << 17  # cells of `beside` that are scaled at a time
+
 
 @dataclass(frozen=True)
 class Arrow:
@@ -60,10 +62,12 @@ class Arrow:
     @cached_property
     def _left(self) -> F64:
         """The inverse of what elimination leaves."""
-        left = self.rest
+        left = self.rest.copy()
         if self.beside is not None:
-            root = self.beside / np.sqrt(self.spread)[:, None]
-            left = left - root.T @ root
+            step = max(1, BLOCK // max(1, len(left)))
+            for start in range(0, len(self.beside), step):
+                root = self.beside[start : start + step] / np.sqrt(self.spread[start : start + step, None])
+                left -= root.T @ root
         return np.asarray(np.linalg.inv(left), dtype=np.float64)
 
     def solve(self, right: F64) -> F64:

@@ -147,10 +147,8 @@ def learn(
         kinds[name] = column.kind
         if column.kind != "factor":
             continue
-        known = column.values[column.values >= 0]
-        occurs = np.bincount(known, minlength=len(column.levels)) > 0
-        levels[name] = tuple(level for level, present in zip(column.levels, occurs, strict=True) if present)
-        if policy == "own level" and len(known) < frame.n_rows:
+        levels[name] = column.occurring()
+        if policy == "own level" and column.missing().any():
             own[name] = _free("missing", levels[name])
         if not penalised and levels[name] and (intercept or len(levels) > 1):
             references[name] = levels[name][0]

@@ -150,9 +150,7 @@ def _offset_notes(expansion: Expansion) -> list[str]:
 
 
 def _factor(column: Column, complete: Column, wanted: str | None, contrasts: str) -> Factor:
-    coded = complete.as_factor()
-    occurs = np.bincount(coded.values, minlength=len(coded.levels)) > 0
-    levels = tuple(level for level, present in zip(coded.levels, occurs, strict=True) if present)
+    levels = complete.as_factor().occurring()
     if len(levels) < 2:
         only = f"only level {quoted(levels[0])}" if levels else "no level"
         raise FormulaError(

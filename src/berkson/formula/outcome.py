@@ -83,8 +83,7 @@ def _learn_levels(response: Response, column: Column, event: object | None) -> t
     if column.kind == "number" and not np.all(np.isfinite(column.values)):
         raise FormulaError(f"the response {quoted(column.name)} has an infinite value; correct it or leave out the row")
     factor = column.as_factor()
-    occurs = np.bincount(factor.values, minlength=len(factor.levels)) > 0
-    levels = tuple(level for level, present in zip(factor.levels, occurs, strict=True) if present)
+    levels = factor.occurring()
     if len(levels) < 2:
         only = f"holds only '{listing(levels)}'" if levels else "has no row"
         raise FormulaError(

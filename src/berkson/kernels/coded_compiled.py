@@ -3,6 +3,7 @@ file makes room for the answers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -56,11 +57,12 @@ def logistic_tables(
     tabulated: Sequence[bool],
     threads: int = 1,
 ) -> tuple[float, float, F64, Tables]:
-    gradient, sums = np.empty(len(coef)), _room(X, tabulated)
+    before = 1 + _width(X) + sum(X.levels)  # the value, and the sums that the gradient is made of
+    gradient, sums = np.empty(len(coef)), np.empty(before + _size(X, tabulated) + 1)
     value, margin = _native.coded_logistic_tables(
         *X, rows, center, coef, y, weight, offset, tuple(tabulated), threads, gradient, sums
     )
-    return value, margin, gradient, _tables(X, tabulated, sums)
+    return value, margin, gradient, _tables(X, tabulated, sums[before:-1])
 
 
 def multinomial(
@@ -112,7 +114,7 @@ def multinomial_curvature(
 def tables(
     X: Blocks, rows: Array | None, center: F64, weight: F64 | None, tabulated: Sequence[bool], threads: int = 1
 ) -> Tables:
-    sums = _room(X, tabulated)
+    sums = np.empty(_size(X, tabulated))
     _native.coded_tables(*X, rows, center, weight, tuple(tabulated), threads, sums)
     return _tables(X, tabulated, sums)
 
@@ -125,21 +127,26 @@ def quadratic_form(X: Blocks, rows: Array | None, center: F64, metric: F64, thre
 
 def _shapes(X: Blocks, tabulated: Sequence[bool]) -> list[tuple[int, ...]]:
     """Of the tables in the order in which they lie: numbers, beside each factor, pairs."""
-    width, F = -(-(X.numbers.shape[1] + 1) // LANES) * LANES, len(X.levels)
+    width, F = _width(X), len(X.levels)
     beside = [(size, width) if full else (size,) for size, full in zip(X.levels, tabulated, strict=True)]
     pairs = [(X.levels[f], X.levels[g]) for f in range(F) for g in range(f + 1, F) if tabulated[f] and tabulated[g]]
     return [(width, width), *beside, *pairs]
 
 
-def _room(X: Blocks, tabulated: Sequence[bool]) -> F64:
-    return np.empty(sum(int(np.prod(shape)) for shape in _shapes(X, tabulated)))
+def _width(X: Blocks) -> int:
+    """The numbers and the constant, in whole vectors."""
+    return -(-(int(X.numbers.shape[1]) + 1) // LANES) * LANES
+
+
+def _size(X: Blocks, tabulated: Sequence[bool]) -> int:
+    return sum(math.prod(shape) for shape in _shapes(X, tabulated))
 
 
 def _tables(X: Blocks, tabulated: Sequence[bool], sums: F64) -> Tables:
     """Views of the sums."""
     q, F, views, at = X.numbers.shape[1] + 1, len(X.levels), [], 0
     for shape in _shapes(X, tabulated):
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         views.append(sums[at : at + size].reshape(shape))
         at += size
     upper = np.triu(views[0][:q, :q])

@@ -16,6 +16,7 @@ Array = npt.NDArray[Any]
 Kind = Literal["number", "boolean", "factor"]
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_RUN = 1 << 16  # rows counted at a time
 TRUTH = {"true": 1, "1": 1, "false": 0, "0": 0}
 
 
@@ -123,11 +124,23 @@ class Column:
         codes, distinct = _codes_of_numbers(self.values)
         return Column(self.name, "factor", codes, tuple(map(number_text, distinct)))
 
+    def occurring(self) -> tuple[str, ...]:
+        """The levels that some row has, in order."""
+        counts = self.level_counts()
+        return tuple(level for level, count in zip(self.levels, counts, strict=True) if count)
+
+    def level_counts(self) -> npt.NDArray[np.intp]:
+        """How many rows have each level (L,), and no row-long array is made: bincount copies what it counts."""
+        counts = np.zeros(len(self.levels) + 1, dtype=np.intp)  # the first is of missing values
+        for start in range(0, len(self.values), _RUN):
+            counts += np.bincount(self.values[start : start + _RUN].astype(np.intp) + 1, minlength=len(counts))
+        return counts[1:]
+
     def _first_level_not(self, accepts: Any) -> str | None:
         """The first level that occurs in a row and is not accepted."""
         refused = [code for code, level in enumerate(self.levels) if not accepts(level)]
         if refused:
-            present = np.bincount(self.values[self.values >= 0], minlength=len(self.levels))
+            present = self.level_counts()
             refused = [code for code in refused if present[code]]
         return self.levels[refused[0]] if refused else None
 

@@ -116,7 +116,7 @@ def _column_from_pandas_category(name: str, series: Any) -> Column:
     if not numeric and not all(isinstance(c, (str, bool)) for c in categories):
         raise _unreadable(name, f"categories of type {categories.dtype}")
     order = sorted(range(len(categories)), key=categories.__getitem__) if numeric and not ordered else None
-    values = np.asarray(series.cat.codes)
+    values = np.asarray(series.array.codes)  # as they lie: those of the accessor, `cat`, are a copy
     if order is not None:
         values = np.append(np.argsort(order), -1)[values]
     spelled = [categories[code] for code in (range(len(categories)) if order is None else order)]

@@ -82,12 +82,16 @@ public:
     // Answers into `total`: sums, then minima.
     void answer(Kernel kernel, double work_per_row, int threads) {
         total.resize(size_t(pass.sums + pass.minima) + 1);
+        answer(kernel, work_per_row, threads, total.data());
+    }
+
+    void answer(Kernel kernel, double work_per_row, int threads, double* into) {
         const double chunks = work_per_row * double(pass.n) / (worth_adding * double(pass.sums + pass.minima + 1));
         const ptrdiff_t most = chunks < 1.0 ? 1 : chunks > 64.0 ? 64 : ptrdiff_t(chunks);
         bool no_memory = false;
         Py_BEGIN_ALLOW_THREADS;
         try {
-            run(kernel, pass, work_per_row, threads, total.data(), most);
+            run(kernel, pass, work_per_row, threads, into, most);
         } catch (const std::bad_alloc&) {
             no_memory = true;
         }
@@ -149,23 +153,24 @@ PyObject* logistic(PyObject* const* a) {
     Py_RETURN_NONE;
 }
 
-// ..., coef (slots,), y, weight, offset, tabulated, threads, gradient (slots,), tables: (value, margin)
+// ..., coef (slots,), y, weight, offset, tabulated, threads, gradient (slots,), sums: (value, margin).  Tables are large,
+// and stand last among the sums, where they are left: after a number, the numbers' sums and those of levels.
 PyObject* logistic_tables(PyObject* const* a) {
     Array coef(a[5], "coef"), y(a[6], "y"), weight(a[7], "weight"), offset(a[8], "offset");
-    Array gradient(a[11], "gradient", true), tables(a[12], "tables", true);
+    Array gradient(a[11], "gradient", true), sums(a[12], "sums", true);
     CodedQuestion q(a, 1, 2);
     q.set_tabulated(a[9]);
-    y.expect(1, q.pass.n), gradient.expect(1, q.pass.slots), tables.expect(1, q.table_size());
+    q.pass.sums = 1 + q.slot_sums() + q.table_size(), q.pass.minima = 1;
+    y.expect(1, q.pass.n), gradient.expect(1, q.pass.slots), sums.expect(1, q.pass.sums + q.pass.minima);
     coef.expect(1, q.pass.slots);
     q.set_slots(coef, false);
     q.set(q.pass.y, y, false);
     q.set(q.pass.weight, weight, false);
     q.set(q.pass.offset, offset, false);
-    q.pass.sums = 1 + q.slot_sums() + q.table_size(), q.pass.minima = 1;
-    q.answer(coded_kernels->logistic, q.work() + q.table_work(), as_int(a[10]));
-    q.put_slots(q.total.data() + 1, gradient.writable());
-    std::copy_n(q.total.data() + 1 + q.slot_sums(), q.table_size(), tables.writable());
-    return Py_BuildValue("dd", q.total[0], q.total[size_t(q.pass.sums)]);
+    double* into = sums.writable();
+    q.answer(coded_kernels->logistic, q.work() + q.table_work(), as_int(a[10]), into);
+    q.put_slots(into + 1, gradient.writable());
+    return Py_BuildValue("dd", into[0], into[q.pass.sums]);
 }
 
 // ..., coef (slots, K), y, weight, offset, order, threads, gradient (slots, K): (value, margin)
@@ -210,8 +215,7 @@ PyObject* tables(PyObject* const* a) {
     tables.expect(1, q.table_size());
     q.set(q.pass.weight, weight, false);
     q.pass.sums = q.table_size();
-    q.answer(coded_kernels->gram, q.table_work(), as_int(a[7]));
-    std::copy_n(q.total.data(), q.table_size(), tables.writable());
+    q.answer(coded_kernels->gram, q.table_work(), as_int(a[7]), tables.writable());
     Py_RETURN_NONE;
 }
 
