@@ -63,8 +63,12 @@ class Weightings:
     def _every(self) -> Array:
         """All weightings, the rows' own last, each in one piece."""
         own = self.rows.weight
-        last = np.ones(len(self.weight), self.weight.dtype) if own is None else own
-        return np.asfortranarray(np.column_stack([self.weight, last]))
+        dtype = self.weight.dtype if own is None else np.result_type(self.weight, own)
+        every = np.ones((self.weight.shape[1] + 1, len(self.weight)), dtype)
+        every[:-1] = self.weight.T
+        if own is not None:
+            every[-1] = own
+        return every.T
 
     def _gradients(self, asked: Sequence[Question | Under]) -> list[Evaluation]:
         if not asked:

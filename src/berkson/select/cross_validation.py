@@ -195,7 +195,7 @@ def _wide_cross_validate(
         with one_thread(problem.unknowns):
             start, folds = begin_wide(problem, options, work), drawn()
             whole = WideFits(problem, start.space, start, start.class_weight)
-            without = [start.fold(k, folds, work) for k in range(folds.count)]
+            without = start.without(folds, work)
             ended = follow_wide(start, [whole, *without], lambda ratios: enough_explained(start, ratios), progress)
             path = path_of(start, whole.points(), ended, work, time.perf_counter() - began)
             each = [fits.points() for fits in without]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,49 +19,46 @@ Indices = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Folds:
-    """held_out: the rows (ascending) that each of the M fits is judged by.  codes (n,): the fold of each row, where
-    each row is held out once and trains all other fits; else `training` has the rows of each fit."""
+    """held_out: the rows (ascending) that each of the M fits is judged by.  codes (n,): the fold of each row (none of
+    0 to M - 1: it is never held out), where each row is held out once at most and trains all other fits; else
+    `training` has the rows of each fit."""
 
     held_out: tuple[Indices, ...]
-    codes: Indices | None
+    codes: npt.NDArray[np.signedinteger] | None
     training: tuple[Indices, ...] = ()
 
     @property
     def count(self) -> int:
         return len(self.held_out)
 
+    @cached_property
+    def parts(self) -> tuple[Indices, ...]:
+        """The rows of each fold, and those of none if there are any, with codes: each trains the fits of all others;
+        else the rows that train each fit."""
+        if self.codes is None:
+            return self.training
+        rest = np.flatnonzero((self.codes < 0) | (self.codes >= self.count))
+        return (*self.held_out, rest) if len(rest) else self.held_out
+
     def trained_by(self, k: int) -> Indices:
         """The rows that train fit k."""
         return self.training[k] if self.codes is None else np.flatnonzero(self.codes != k)
 
     def trains(self, some: Sequence[int], n: int) -> npt.NDArray[np.uint8]:
-        """Masks (n, len(some)) of the rows that train each of these fits."""
-        mask = np.zeros((n, len(some)), dtype=np.uint8)
+        """Masks (n, len(some)) of the rows that train each of these fits, each in one piece."""
+        mask = np.zeros((len(some), n), dtype=np.uint8)
         for place, k in enumerate(some):
             if self.codes is not None:
-                mask[:, place] = self.codes != k
+                np.not_equal(self.codes, k, out=mask[place].view(np.bool_))
             else:
-                mask[self.training[k], place] = 1
-        return mask
+                mask[place, self.training[k]] = 1
+        return mask.T
 
     def train(self, k: int, rows: Indices) -> npt.NDArray[np.bool_]:
         """Which of these rows train fit k."""
         if self.codes is not None:
             return np.asarray(self.codes[rows] != k)
         return np.isin(rows, self.training[k])
-
-
-def training_weights(problem: Problem, rows: Indices, k: int, of_all: F64) -> F64:
-    """The total weight of each class in the rows that train fold k; InputError where one of all rows is gone."""
-    weight = None if problem.weight is None else problem.weight[rows]
-    totals = replace(problem, y=problem.y[rows], weight=weight).class_weights()
-    gone = np.flatnonzero((totals == 0.0) & (of_all > 0.0))
-    if len(gone):
-        raise InputError(
-            f"fold {k} holds out every row of class {problem.class_name(int(gone[0]))}, so that the others cannot "
-            "learn it: use fewer folds, or folds that are drawn with equal shares of the classes"
-        )
-    return totals
 
 
 def folds_of(problem: Problem, folds: int | npt.ArrayLike | Folds, groups: Array | None, seed: int) -> Folds:
@@ -99,17 +97,20 @@ def _codes(given: npt.ArrayLike, problem: Problem, what: str) -> Indices:
     return each.astype(np.intp)
 
 
-def _by_codes(codes: Indices) -> Folds:
-    order, count = np.argsort(codes, kind="stable"), np.bincount(codes)
-    return Folds(tuple(np.split(order, np.cumsum(count)[:-1])), codes)
+def _by_codes(codes: npt.NDArray[np.signedinteger]) -> Folds:
+    count = np.bincount(codes)
+    codes = codes.astype(np.min_scalar_type(-len(count)))  # of one or two bytes they are sorted by counting
+    return Folds(tuple(np.split(np.argsort(codes, kind="stable"), np.cumsum(count)[:-1])), codes)
 
 
-def _stratified(y: Array, folds: int, random: np.random.Generator) -> Indices:
+def _stratified(y: Array, folds: int, random: np.random.Generator) -> npt.NDArray[np.signedinteger]:
     """Rows of each class (of soft labels: in their order) dealt in turn, the classes one after the other."""
-    order = random.permutation(len(y))
     key = y if y.ndim == 1 else y.argmax(axis=1)
+    if key.dtype.kind in "ui":
+        key = key.astype(np.min_scalar_type(int(key.max())), copy=False)  # of one or two bytes: sorted by counting
+    order = random.permutation(len(y))
     order = order[np.argsort(key[order], kind="stable")]
-    codes = np.empty(len(y), dtype=np.intp)
+    codes = np.empty(len(y), dtype=np.min_scalar_type(-folds))
     codes[order] = np.arange(len(y)) % folds
     return codes
 

@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.penalty import ElasticNet
-from berkson.problem import Problem
 from berkson.rows.questions import Evaluate, Sample
 from berkson.rows.weightings import Weightings
-from berkson.select.folds import Folds, training_weights
+from berkson.select.folds import Folds
 from berkson.select.regularizer import Regularizer
-from berkson.select.start import Start, units
+from berkson.select.start import Start
+from berkson.select.training import training_units, training_weights
 from berkson.select.walk import Walk, better, predicted, proportion
 from berkson.solvers.proximal import Model
 from berkson.solvers.regularised import Course, Point, advance, witness
@@ -147,8 +147,13 @@ def batches_of(start: Start, folds: Folds) -> list[tuple[range, Weightings]]:
 
 
 def courses_of(start: Start, folds: Folds) -> list[Course]:
-    """Of each fold."""
-    return [_course(start, start.problem, folds.trained_by(k), k) for k in range(folds.count)]
+    """Of each fold, with the weights of its classes; InputError where one is gone."""
+    course, problem = start.course, start.problem
+    targets = [
+        (totals, start.options.tol * problem.null_objective(totals))
+        for totals in training_weights(problem, folds, course.class_weight)
+    ]
+    return [replace(course, class_weight=w, target=t, aim=0.5 * t, exact=False) for w, t in targets]
 
 
 def _weightings(start: Start, masks: npt.NDArray[np.uint8]) -> Weightings:
@@ -156,23 +161,11 @@ def _weightings(start: Start, masks: npt.NDArray[np.uint8]) -> Weightings:
     return Weightings(start.rows, masks if weight is None else masks * weight[:, None])
 
 
-def _course(start: Start, problem: Problem, rows: Indices, k: int) -> Course:
-    """Of a fold: the weights of its classes; InputError where one is gone."""
-    totals = training_weights(problem, rows, k, start.course.class_weight)
-    target = start.options.tol * problem.null_objective(totals)
-    return replace(start.course, class_weight=totals, target=target, aim=0.5 * target, exact=False)
-
-
 def regularizers_of(start: Start, folds: Folds) -> list[Regularizer]:
     """Of each fold: where columns are standardised, by the fold's own rows."""
     if not start.options.standardize:
         return [start.regularizer] * folds.count
-    intercept = start.problem.intercept
-    training = [folds.trained_by(k) for k in range(folds.count)]
-    return [
-        replace(start.regularizer, unit=units(start.rows, standardize=True, intercept=intercept, some=rows))
-        for rows in training
-    ]
+    return [replace(start.regularizer, unit=unit) for unit in training_units(start.rows, folds)]
 
 
 def _everything(start: Start) -> Sample:

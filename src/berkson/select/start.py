@@ -179,8 +179,13 @@ def units(rows: InMemory, *, standardize: bool, intercept: bool, some: npt.NDArr
     weight = rows.weight if some is None or rows.weight is None else rows.weight[some]
     _, _, variance, low, high = rows.design.moments(some, weight, rows.whole.threads)
     if standardize:
-        return np.where(high > low, np.sqrt(variance), 0.0)
+        return unit_of(variance, low, high)
     return np.where((high > low) | (not intercept), 1.0, 0.0)
+
+
+def unit_of(variance: F64, low: F64, high: F64) -> F64:
+    """The standard deviation, and exactly 0 of a column with one value only."""
+    return np.where(high > low, np.sqrt(variance), 0.0)
 
 
 def _null(model: Model, penalty: ElasticNet, rows: InMemory, work: Work) -> Model:

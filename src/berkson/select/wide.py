@@ -17,17 +17,17 @@ from berkson.prepare import standardised
 from berkson.problem import InputError, Problem, check
 from berkson.rows.memory import InMemory
 from berkson.rows.questions import Evaluate, Evaluation
-from berkson.select.folds import Folds, training_weights
+from berkson.select.folds import Folds
 from berkson.select.measures import least_loss
 from berkson.select.regularizer import Regularizer, factors_of
 from berkson.select.start import Options, lambdas_of, units
+from berkson.select.training import training_units, training_weights
 from berkson.solvers.choose import MOST_ROWS, SMALL
 from berkson.solvers.regularised import Point
 from berkson.solvers.run import Work, run_one
 from berkson.wide import on_columns
 
 F64 = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
 
 TIGHTER = 1e-4  # than tol, in the row space: differences along a path are smaller than that
 
@@ -63,16 +63,20 @@ class WideStart:
         """The part of the null deviance that is explained."""
         return (self.null_loss - loss) / (self.null_loss - self.saturated)
 
-    def fold(self, k: int, folds: Folds, work: Work) -> WideFits:
-        """The fits without fold k, which standardises columns by its own rows."""
-        problem, rows = self.problem, folds.trained_by(k)
-        mask = folds.trains([k], len(problem.y))[:, 0].astype(np.float64)
-        weight = mask if problem.weight is None else mask * problem.weight
-        totals = training_weights(problem, rows, k, self.class_weight)
-        space = self.space
+    def without(self, folds: Folds, work: Work) -> list[WideFits]:
+        """The fits without each fold, which standardises columns by its own rows."""
+        problem, rows, weight = self.problem, self.rows, self.problem.weight
+        totals = training_weights(problem, folds, self.class_weight)
+        spaces = [self.space] * folds.count
         if self.options.standardize:
-            space = _space(self.rows, _regularizer(self.rows, self.options, problem, rows), work)
-        return WideFits(replace(problem, weight=weight), space, self, totals)
+            factor = self.regularizer.factor
+            spaces = [_space(rows, Regularizer(0.0, factor, unit), work) for unit in training_units(rows, folds)]
+        fits = []
+        for k, (space, of_classes) in enumerate(zip(spaces, totals, strict=True)):
+            mask = folds.trains([k], len(problem.y))[:, 0].astype(np.float64)
+            own = replace(problem, weight=mask if weight is None else mask * weight)
+            fits.append(WideFits(own, space, self, of_classes))
+        return fits
 
 
 def begin_wide(problem: Problem, options: Options, work: Work) -> WideStart:
@@ -90,7 +94,8 @@ def begin_wide(problem: Problem, options: Options, work: Work) -> WideStart:
         Evaluate(place.contract(constant[:, 0] if place.basis is None else constant), 1), rows, work
     )
     assert null.gradient is not None
-    regularizer = _regularizer(rows, options, problem)
+    unit = units(rows, standardize=options.standardize, intercept=problem.intercept)
+    regularizer = Regularizer(0.0, factors_of(options.factors, p), unit)
     total = float(totals.sum()) if options.scale == "mean" else 1.0
     least = least_loss(problem.y)
     return WideStart(
@@ -106,11 +111,6 @@ def begin_wide(problem: Problem, options: Options, work: Work) -> WideStart:
         null.value,
         float(least.sum() if problem.weight is None else problem.weight @ least),
     )
-
-
-def _regularizer(rows: InMemory, options: Options, problem: Problem, some: Indices | None = None) -> Regularizer:
-    unit = units(rows, standardize=options.standardize, intercept=problem.intercept, some=some)
-    return Regularizer(0.0, factors_of(options.factors, len(unit)), unit)
 
 
 def _space(rows: InMemory, regularizer: Regularizer, work: Work) -> RowSpace:

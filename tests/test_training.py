@@ -1,0 +1,69 @@
+"""What the rows that train each fold have, against the same of each fold's own rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from berkson.prepare import standardised
+from berkson.problem import InputError, Problem
+from berkson.select.folds import Folds, folds_from, folds_of
+from berkson.select.start import units
+from berkson.select.training import training_units, training_weights
+
+
+def weighted(seed: int = 0) -> Problem:
+    """Columns of very different origins and units, one that is constant but for a row of no weight, one without spread
+    outside fold 0; a fold without weight."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((240, 5)) * [1.0, 1e-6, 1e6, 1.0, 1.0] + [0.0, 5.0, 1e7, 0.0, 0.0]
+    X[:, 3] = 2.5
+    X[7, 3] = 9.0
+    X[:, 4] = np.where(np.arange(240) % 6 == 0, X[:, 4], -1.25)
+    weight = rng.uniform(0.1, 3.0, 240)
+    weight[7] = 0.0
+    weight[np.arange(240) % 6 == 5] = 0.0
+    return Problem(X, rng.integers(0, 3, 240).astype(np.uint8), 3, weight)
+
+
+@pytest.mark.parametrize("kind", ["codes", "some are never held out", "splits"])
+def test_folds_sums_are_those_of_their_own_rows(kind: str) -> None:
+    problem = weighted()
+    folds = folds_of(problem, np.arange(240) % 6, None, 0)
+    if kind == "some are never held out":
+        folds = Folds(folds.held_out[:4], folds.codes)
+    if kind == "splits":
+        folds = folds_from([(np.delete(np.arange(240), held), held) for held in folds.held_out])
+    rows = standardised(problem)
+    weights = training_weights(problem, folds, problem.class_weights())
+    scales = training_units(rows, folds)
+    assert weights.shape == (folds.count, 3)
+    assert problem.weight is not None
+    for k in range(folds.count):
+        train = folds.trained_by(k)
+        of_classes = np.bincount(problem.y[train], weights=problem.weight[train], minlength=3)
+        np.testing.assert_allclose(weights[k], of_classes, rtol=1e-14)  # sums in another order
+        alone = units(rows, standardize=True, intercept=True, some=train)
+        np.testing.assert_allclose(scales[k], alone, rtol=1e-9)  # a spread of 1e-6 beside 5: its square to 1e-9
+        assert scales[k, 3] == 0.0
+        assert (scales[k, 4] == 0.0) == (k == 0)
+
+
+def test_a_class_that_one_fold_holds_out_alone_is_named() -> None:
+    problem = weighted()
+    y = np.where(np.arange(240) % 6 == 2, 2, problem.y % 2).astype(np.uint8)
+    problem = Problem(problem.X, y, 3, problem.weight)
+    folds = folds_of(problem, np.arange(240) % 6, None, 0)
+    with pytest.raises(InputError, match="fold 2 holds out every row of class 2"):
+        training_weights(problem, folds, problem.class_weights())
+
+
+def test_drawn_folds_have_equal_shares_of_each_class() -> None:
+    y = (np.random.default_rng(1).random(10_007) < 0.03).astype(np.int32)
+    folds = folds_of(Problem(np.empty((10_007, 0)), y), 10, None, 0)
+    assert folds.codes is not None
+    counts = np.array([np.bincount(y[held], minlength=2) for held in folds.held_out])
+    assert np.ptp(counts, axis=0).max() <= 1
+    assert np.ptp(counts.sum(axis=1)) <= 1
+    for k, held in enumerate(folds.held_out):
+        np.testing.assert_array_equal(held, np.flatnonzero(folds.codes == k))
