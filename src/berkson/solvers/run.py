@@ -54,7 +54,8 @@ def run_one(question: Question, rows: Rows, work: Work) -> Answer:
 
 
 def run_together(solvers: Sequence[Solver[Any]], rows: Rows, work: Work | None = None) -> list[Any]:
-    """Run many solvers in lockstep: in each round the questions of all that are still running share one pass."""
+    """Run many solvers in lockstep: in each round the questions of all that are still running share one pass.  What
+    costs less than a pass is answered first, so that those who ask it are in time for the pass."""
     work = Work() if work is None else work
     results: list[Any] = [None] * len(solvers)
     waiting: dict[int, Question] = {}
@@ -64,7 +65,8 @@ def run_together(solvers: Sequence[Solver[Any]], rows: Rows, work: Work | None =
         except StopIteration as stop:
             results[i] = stop.value
     while waiting:
-        running, questions = list(waiting), list(waiting.values())
+        running = [i for i, question in waiting.items() if rows.cost((question,))[0] < 1.0] or list(waiting)
+        questions = [waiting[i] for i in running]
         work.add(rows.cost(questions))
         for i, answer in zip(running, rows.answer(questions), strict=True):
             try:
