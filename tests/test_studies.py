@@ -18,8 +18,8 @@ from benchmarks.studies.data import Data, load, save
 from benchmarks.studies.judge import null_objective, objectives
 from benchmarks.studies.outside import OUTSIDE, ladder
 from benchmarks.studies.programs import PROGRAMS
-from benchmarks.studies.run import Finding, Outcome, Trial
-from benchmarks.studies.study import STUDIES
+from benchmarks.studies.run import Finding, Outcome, Trial, _against
+from benchmarks.studies.study import STUDIES, Rivals
 
 
 def naive(data: Data, coef: Any, k: int, rows: Any) -> float:
@@ -67,6 +67,9 @@ def test_null_objective_is_the_least_of_constants() -> None:
     assert null_objective(given) == pytest.approx(objectives(flat, coefs).min(), abs=1e-6)  # of a grid of 0.001
 
 
+NEWTON = {"tol": 1e-12, "solver": "newton-cholesky"}
+
+
 @pytest.mark.parametrize(
     ("program", "given", "setting"),
     [
@@ -74,24 +77,36 @@ def test_null_objective_is_the_least_of_constants() -> None:
         ("berkson path", studies_data.lasso_path(300, 5), {"tol": 1e-10}),
         ("berkson folds", studies_data.ridge_grid(300, 4, (0.1, 1.0)), {"tol": 1e-10}),
         ("berkson ridge", studies_data.text_ridge(200, 50), {"tol": 1e-10}),
-        ("scikit-learn folds, newton-cholesky", studies_data.ridge_grid(300, 4, (0.1, 1.0)), {"tol": 1e-12}),
+        ("scikit-learn folds, newton-cholesky", studies_data.ridge_grid(300, 4, (0.1, 1.0)), NEWTON),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 @pytest.mark.filterwarnings("ignore:the best C")  # is at an edge of so short a grid
 def test_programs_reach_the_optimum(program: str, given: Data, setting: dict[str, Any]) -> None:
     """No step along a coordinate lowers the objective."""
-    if "scikit-learn" in program:
-        setting = {**setting, "solver": "newton-cholesky"}
     coefs, _ = PROGRAMS[program].prepare(given, **setting)()
     folds = list(enumerate(coefs)) if coefs.ndim == 3 else [(None, coefs)]
     for fold, each in folds:
-        here = objectives(given, each, fold)
-        for j in range(each.shape[1] if given.intercept else each.shape[1] - 1):
-            for step in (-1e-3, 1e-3):
-                moved = each.copy()
-                moved[:, j] += step
-                assert (objectives(given, moved, fold) >= here - 1e-12).all()  # rounding
+        assert_no_step_lowers(given, each, fold, 1e-3)
+
+
+def assert_no_step_lowers(given: Data, coefs: Any, fold: int | None, length: float) -> None:
+    here = objectives(given, coefs, fold)
+    for j in range(coefs.shape[1] if given.intercept else coefs.shape[1] - 1):
+        for step in (-length, length):
+            moved = coefs.copy()
+            moved[:, j] += step
+            assert (objectives(given, moved, fold) >= here - 1e-12).all()  # rounding
+
+
+def test_the_library_is_given_the_strengths_of_the_path() -> None:
+    given = studies_data.lasso_path(200, 3)
+    coefs, _ = PROGRAMS["scikit-learn lasso folds, saga"].prepare(given, tol=1e-9, solver="saga")()
+    assert coefs.shape == (10, 100, 4)
+    for fold in (0, 9):
+        assert_no_step_lowers(
+            given, coefs[fold], fold, 0.05
+        )  # saga stops where its intercept is off by some hundredths
 
 
 def test_every_study_names_programs_that_exist() -> None:
@@ -110,3 +125,16 @@ def test_the_fastest_peer_is_one_that_is_accurate_enough() -> None:
     assert found.fastest_peer() is None
     found.outcomes += [Outcome("hasty", [trial(0.1, 1e-3)]), Outcome("exact", [trial(9.0, 1e-3), trial(5.0, 1e-9)])]
     assert found.fastest_peer() == ("exact", 5.0)
+
+
+def test_rivals_count_at_their_loosest_or_by_the_limit_that_stopped_them() -> None:
+    def trial(seconds: float) -> Trial:
+        return Trial({}, seconds, seconds, None, np.zeros((1, 1)), {})
+
+    rivals, ours = Rivals("the library", ("slow", "stopped"), 50.0), trial(2.0)
+    found = Finding(STUDIES[0], (1, 1), 8, [Outcome("ours", [ours]), Outcome("another", [trial(1.0)])])
+    assert _against(rivals, found, ours)[2:] == ("none of them ran", "**no**")
+    found.outcomes.append(Outcome("stopped", stopped=150.0))
+    assert _against(rivals, found, ours)[1:] == ("50x the library", "> 75x (stopped)", "yes")
+    found.outcomes.append(Outcome("slow", [trial(90.0), trial(700.0)]))
+    assert _against(rivals, found, ours)[2:] == ("45x (slow)", "**no**")

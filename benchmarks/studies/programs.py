@@ -160,9 +160,22 @@ def sklearn_ridge_folds(data: Data, tol: float, solver: str) -> Work:
 
 
 def _ridge_folds(data: Data, make: Callable[[Any, Any], Any]) -> Work:
+    return _folds(data, data.l2, make)
+
+
+def sklearn_lasso_folds(data: Data, tol: float, solver: str) -> Work:
+    from sklearn.linear_model import LogisticRegressionCV
+
+    def make(Cs: Any, cv: Any) -> Any:
+        return LogisticRegressionCV(Cs=Cs, cv=cv, tol=tol, l1_ratios=(1.0,), solver=solver, max_iter=10_000, **SCORED)
+
+    return _folds(data, data.l1, make)
+
+
+def _folds(data: Data, penalties: Any, make: Callable[[Any, Any], Any]) -> Work:
     from sklearn.model_selection import PredefinedSplit
 
-    Cs = 1.0 / (len(data.y) * data.l2)
+    Cs = 1.0 / (len(data.y) * penalties)
 
     def work() -> tuple[Any, dict[str, Any]]:
         model = make(Cs, PredefinedSplit(data.fold)).fit(data.X, data.y)
@@ -282,6 +295,10 @@ PROGRAMS = {
         Program("scikit-learn newton-cg", "scikit-learn", sklearn_ridge, _NEWTON_CG),
         Program("scikit-learn newton-cholesky", "scikit-learn", sklearn_ridge, _CHOLESKY),
         Program("scikit-learn liblinear", "scikit-learn", sklearn_ridge, _LIBLINEAR),
+        *(
+            Program(name, "scikit-learn", sklearn_lasso_folds, ({"tol": 1e-3, "solver": name.rpartition(" ")[2]},))
+            for name in ("scikit-learn lasso folds, saga", "scikit-learn lasso folds, liblinear")
+        ),
         Program("scikit-learn folds, lbfgs", "scikit-learn", sklearn_ridge_folds, _LBFGS),
         Program("scikit-learn folds, newton-cg", "scikit-learn", sklearn_ridge_folds, _NEWTON_CG),
         Program("scikit-learn folds, newton-cholesky", "scikit-learn", sklearn_ridge_folds, _CHOLESKY),

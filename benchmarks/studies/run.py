@@ -22,7 +22,7 @@ from benchmarks.studies.data import F64, Data, load, save
 from benchmarks.studies.judge import null_objective, objectives
 from benchmarks.studies.outside import OUTSIDE, Interpreters, ladder, run_outside, write_raw
 from benchmarks.studies.programs import PROGRAMS
-from benchmarks.studies.study import STUDIES, Study
+from benchmarks.studies.study import STUDIES, Rivals, Study
 
 PACKAGES = ("berkson", "scikit-learn", "skglm", "celer", "glum", "numpy", "scipy")
 LOADING = 180.0  # seconds allowed for starting a process, loading the data and compiling
@@ -46,6 +46,7 @@ class Outcome:
     program: str
     trials: list[Trial] = field(default_factory=list)
     note: str = ""
+    stopped: float | None = None  # the limit, in seconds, that a setting outlasted
 
     def first_within(self, accuracy: float) -> Trial | None:
         return min((t for t in self.trials if t.gap <= accuracy), key=lambda t: t.seconds, default=None)
@@ -108,7 +109,8 @@ def _study(study: Study, who: Interpreters, limit: float, *, quick: bool) -> Fin
         for program in (study.ours, *study.peers):
             outcome = Outcome(program)
             found.outcomes.append(outcome)
-            _climb(outcome, found, data, directory, who, limit)
+            allowed = limit if program == study.ours else max(limit, study.patience)
+            _climb(outcome, found, data, directory, who, allowed)
             last = outcome.first_within(study.accuracy)
             print(
                 f"  {program}: {seconds(last.seconds) if last else outcome.note or 'not accurate enough'}", flush=True
@@ -134,7 +136,7 @@ def _climb(outcome: Outcome, found: Finding, data: Data, directory: Path, who: I
             else:
                 trial = _trial(program, setting, data, directory, limit)
         except subprocess.TimeoutExpired:
-            outcome.note = f"> {limit:g} s at {_told(setting)}"
+            outcome.note, outcome.stopped = f"> {limit:g} s at {_told(setting)}", limit
             break
         except RuntimeError as error:
             outcome.note = str(error)
@@ -208,6 +210,8 @@ def _claims(findings: list[Finding]) -> Iterator[tuple[str, str, str, str]]:
         else:
             ratio = peer[1] / ours.seconds
             yield study.name, asked, f"{ratio:.3g}x ({peer[0]})", "yes" if ratio >= study.asked else "**no**"
+        if study.rivals is not None:
+            yield _against(study.rivals, found, ours)
         if study.most is not None and ours.extra is not None:
             part = ours.extra / found.n_bytes
             yield (
@@ -221,6 +225,20 @@ def _claims(findings: list[Finding]) -> Iterator[tuple[str, str, str, str]]:
     if path and folds:
         ratio = folds.seconds / path.seconds
         yield "lasso path, 10 folds", "2.5x our own path", f"{ratio:.3g}x", "yes" if ratio <= 2.5 else "**no**"
+
+
+def _against(rivals: Rivals, found: Finding, ours: Trial) -> tuple[str, str, str, str]:
+    """Ours against the shortest that one of them took, at its loosest setting, or was stopped at."""
+    those = [outcome for outcome in found.outcomes if outcome.program in rivals.programs]
+    spent = [(trial.seconds, outcome, "") for outcome in those for trial in outcome.trials[:1]]
+    stopped = [(outcome.stopped, outcome, "> ") for outcome in those if outcome.stopped and not outcome.trials]
+    asked = f"{rivals.asked:g}x {rivals.what}"
+    if not spent and not stopped:
+        return found.study.name, asked, "none of them ran", "**no**"
+    least, outcome, more = min([*spent, *stopped], key=lambda each: each[0])
+    ratio = least / ours.seconds
+    met = "yes" if ratio >= rivals.asked else "**no**"
+    return found.study.name, asked, f"{more}{ratio:.3g}x ({outcome.program})", met
 
 
 def _losses(findings: list[Finding]) -> Iterator[str]:

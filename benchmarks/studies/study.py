@@ -12,11 +12,22 @@ Build = Callable[[], Data]
 
 
 @dataclass(frozen=True, slots=True)
+class Rivals:
+    """Who solves the same problem, and how many times faster than the fastest of them ours is to be."""
+
+    what: str
+    programs: tuple[str, ...]
+    asked: float
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """ours, peers : names in PROGRAMS, or of what runs outside (`outside.py`)
     accuracy : the suboptimality, relative to the null objective, at which everyone is timed; the worst of all penalties
     asked    : how many times faster than the fastest peer ours is to be
     most     : of ours, the extra memory as a part of the table that is allowed; None: nothing is asked
+    rivals   : peers of whom ours is to be so many times faster whatever accuracy they get to, and what they are called
+    patience : seconds that peers have at least, where the run's limit is shorter
     peers_count : how many of a peer's fits the work of ours stands against (the bootstrap's replicates)
     """
 
@@ -30,9 +41,12 @@ class Study:
     accuracy: float = 1e-6
     most: float | None = None
     peers_count: int = 1
+    rivals: Rivals | None = None
+    patience: float = 0.0
 
 
 SKLEARN = ("scikit-learn lbfgs", "scikit-learn newton-cg", "scikit-learn liblinear")
+LASSO_FOLDS = tuple(f"scikit-learn lasso folds, {solver}" for solver in ("saga", "liblinear"))
 FOLDS = tuple(f"scikit-learn folds, {solver}" for solver in ("lbfgs", "newton-cg", "newton-cholesky"))
 PARTS = tuple(0.02 ** (k / 99) for k in range(100))
 CS = tuple(10.0 ** (-4 + 8 * k / 9) for k in range(10))
@@ -63,8 +77,10 @@ STUDIES = (
         lambda: data.lasso_path(100_000, 100),
         lambda: data.lasso_path(3_000, 15),
         "berkson path and folds",
-        ("cv.glmnet", "cv.adelie"),
+        ("cv.glmnet", "cv.adelie", *LASSO_FOLDS),
         15.0,
+        rivals=Rivals("LogisticRegressionCV", LASSO_FOLDS, 50.0),
+        patience=150.0,
     ),
     Study(
         "ridge, 10 folds",
@@ -73,7 +89,7 @@ STUDIES = (
         lambda: data.ridge_grid(3_000, 10, CS),
         "berkson folds",
         FOLDS,
-        50.0,
+        10.0,
         1e-8,
     ),
     Study(
