@@ -135,3 +135,24 @@ def test_names_and_ways_out_of_refusals() -> None:
         LogisticRegressionCV(
             cv=[([0, 1, 2, 9], [3, 4])], scoring="neg_log_loss", l1_ratios=(0.0,), use_legacy_attributes=False
         ).fit(X, y)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_the_door_gives_six_digits_of_coefficients_where_a_second_is_enough(l1_ratio: float) -> None:
+    """Four classes, 1,233 x 45: by default the conditions of an optimum hold to six digits of each coefficient."""
+    random = np.random.default_rng(28)
+    X = random.normal(size=(1233, 45))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    effects = np.zeros((45, 4))
+    effects[:6] = random.normal(size=(6, 4))
+    y = (X @ effects + random.gumbel(size=(1233, 4))).argmax(axis=1)
+    lambdas = np.array([0.03, 0.01])
+    found = path(y, X, l1_ratio=l1_ratio, lambdas=lambdas, standardize=False).found
+    for coef, intercept, lambda_ in zip(found.coef, found.intercept, lambdas, strict=True):
+        eta = X @ coef.T + intercept
+        each = np.exp(eta - eta.max(axis=1, keepdims=True))
+        slope = (np.eye(4)[y] - each / each.sum(axis=1, keepdims=True)).T @ X / len(X)
+        pull = lambda_ * (coef if l1_ratio == 0.0 else np.sign(coef))
+        inside = (coef == 0.0) & (np.abs(slope) <= lambda_) & (l1_ratio > 0.0)
+        # the loss bends by a quarter, so that a slope is as exact as its coefficient
+        np.testing.assert_allclose(np.where(inside, 0.0, slope), pull, atol=1e-7 * lambda_)

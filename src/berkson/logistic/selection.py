@@ -26,13 +26,11 @@ from berkson.select import path as paths
 from berkson.select.measures import MEASURES, Measure
 from berkson.select.start import Scale
 from berkson.select.uniqueness import doubt
-from berkson.solvers.regularised import cheap
 from berkson.table import listing, suggestion
 
 Progress = Callable[[float], None]
-FINE = (
-    1e-14  # of the null objective: to where fits go whose further steps cost next to nothing; 6 digits of coefficients
-)
+FINE = 1e-18  # of the null objective: where fits of small tables go, whose coefficients then have six digits
+SMALL = 5e8  # multiplications of a Hessian, of columns or of rows, up to which the way there takes no second
 FOLDS = ("folds", "groups", "seed", "measure", "relax")  # options of `cross_validate` besides those of a path
 
 
@@ -378,7 +376,8 @@ def _path(given: Prepared, asked: Asked) -> paths.Path:
 
 
 def _is_small(given: Prepared) -> bool:
-    return cheap(len(given.problem.y), given.problem.unknowns)
+    n, size = len(given.problem.y), given.problem.unknowns
+    return n * float(size) * min(n, size) <= SMALL
 
 
 def _is_count(given: Any) -> bool:
