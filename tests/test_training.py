@@ -7,7 +7,9 @@ import pytest
 
 from berkson.prepare import standardised
 from berkson.problem import InputError, Problem
+from berkson.select.cross_validation import cross_validate
 from berkson.select.folds import Folds, folds_from, folds_of
+from berkson.select.path import path
 from berkson.select.start import units
 from berkson.select.training import training_units, training_weights
 
@@ -67,3 +69,33 @@ def test_drawn_folds_have_equal_shares_of_each_class() -> None:
     assert np.ptp(counts.sum(axis=1)) <= 1
     for k, held in enumerate(folds.held_out):
         np.testing.assert_array_equal(held, np.flatnonzero(folds.codes == k))
+
+
+@pytest.mark.parametrize("kind", ["u8", "i8", "u64", "far apart", "text"])
+def test_codes_of_any_kind_are_places_among_themselves(kind: str) -> None:
+    place = np.random.default_rng(2).integers(0, 3, 300)
+    values = {
+        "u8": np.array([0, 7, 255], np.uint8),
+        "i8": np.array([-128, 0, 127], np.int8),
+        "u64": np.array([2**64 - 200, 2**64 - 3, 2**64 - 1], np.uint64),
+        "far apart": np.array([-(2**63), 0, 2**63 - 1]),
+        "text": np.array(["a", "b", "c"]),
+    }[kind]
+    folds = folds_of(Problem(np.empty((300, 0)), np.zeros(300, np.uint8)), values[place], None, 0)
+    np.testing.assert_array_equal(folds.codes, place)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+def test_fits_of_one_penalty_begin_from_what_folds_leave(l1_ratio: float) -> None:
+    """Rows of a weight that outweighs all others are in one fold, whose gradient is not a difference."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((4_000, 6))
+    y = (rng.random(4_000) < 1 / (1 + np.exp(-X[:, 0]))).astype(np.uint8)
+    weight = np.where(np.arange(4_000) % 50 == 0, 1e9, 1.0)
+    options = {"lambdas": [0.01], "l1_ratio": l1_ratio, "tol": 1e-12}
+    found = cross_validate(Problem(X, y, 2, weight), np.arange(4_000) % 5, **options)
+    assert found.certified.all()
+    for k, held in enumerate(found.folds.held_out):
+        train = np.setdiff1d(np.arange(4_000), held)
+        alone = path(Problem(X[train], y[train], 2, weight[train]), **options)
+        np.testing.assert_allclose(found.coef(k)[0], alone.coef, rtol=0, atol=3e-6)  # of tol: sqrt(2 tol / curvature)

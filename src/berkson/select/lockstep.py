@@ -12,6 +12,7 @@ The whole is one lambda ahead: its gradient at the next shares the pass of the f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.penalty import ElasticNet
-from berkson.rows.questions import Evaluate, Sample
+from berkson.rows.questions import Evaluate, Evaluation, Sample
 from berkson.rows.weightings import Weightings
 from berkson.select.folds import Folds
 from berkson.select.regularizer import Regularizer
@@ -29,7 +30,7 @@ from berkson.select.training import training_units, training_weights
 from berkson.select.walk import Walk, better, predicted, proportion
 from berkson.solvers.proximal import Model
 from berkson.solvers.regularised import Course, Point, advance, witness
-from berkson.solvers.run import Solver, Work, run, run_together, under
+from berkson.solvers.run import Solver, Work, run, run_one, run_together, under
 from berkson.solvers.witness import Seen, Shared, Witness
 
 F64 = npt.NDArray[np.float64]
@@ -37,6 +38,7 @@ Indices = npt.NDArray[np.intp]
 
 TOGETHER = 32  # folds that share a pass: more would only hold more at a time
 ROWS_PER_UNKNOWN = 200  # of the sample that proves: it serves all folds, so that it may be larger than a path's
+LEAVES = 0.5  # of the weight: what a fold trains on where its first gradient is a difference
 PART = 25  # of the rows are the sample at least: its Hessian costs a small part of the passes that a tight proof saves
 
 
@@ -53,7 +55,7 @@ class Lockstep:
         seen = run(witness(start.course, per_unknown), start.rows, work)
         self._walk = Walk(start, seen)
         self._seen = seen if seen.sample is not None else Witness(_everything(start))
-        self._shared = Shared(self._seen, folds)
+        self._shared, self._held_out = Shared(self._seen, folds), folds
         self._models: list[Model | None] = [None] * folds.count
         self._missed: list[F64 | float] = [0.0] * folds.count
         self.points: list[Point] = []
@@ -99,6 +101,8 @@ class Lockstep:
         if self._seen is not self._walk.seen:
             run(self._seen.renew(whole.theta, _least(penalties), place), rows, work)
         run(self._shared.renew(), rows, work)
+        if before is None and self._held_out.codes is not None:
+            self._begin(whole)
         results: list[Any] = []
         for batch, weightings in self._batches:
             seen = [run(self._shared.of(k, whole.theta, penalties[k], place), rows, work) for k in batch]
@@ -114,15 +118,34 @@ class Lockstep:
             ahead = ()
         return results
 
+    def _begin(self, whole: Model) -> None:
+        """The folds' models at the whole's fit: what their rows leave of its loss there, in one reading by one model.
+        Not where they leave little, of which rounding would be a larger part."""
+        rows, weight = self._start.rows, self._start.problem.weight
+        for k, index in enumerate(self._held_out.held_out):
+            part = self._part(k)
+            if part < LEAVES:
+                continue
+            own = None if weight is None else weight[index]
+            held = Sample(index, np.ones(len(index)) if own is None else own, own)
+            at = run_one(Evaluate(whole.theta, 1, held, as_part=True), rows, self._work)
+            left = Evaluation(whole.at.value - at.value, math.nan, whole.at.gradient - at.gradient, None)
+            self._models[k] = Model(whole.theta, left, part * whole.hessian, False)
+
+    def _part(self, k: int) -> float:
+        """Of the weight, which fold k trains on."""
+        return float(self._courses[k].class_weight.sum() / self._start.course.class_weight.sum())
+
     def _fold(
         self, i: int, k: int, before: Model | None, whole: Model, penalty: ElasticNet, seen: Seen
     ) -> Solver[tuple[Model, Point]]:
         course, last = self._courses[k], self._models[k]
-        part = float(course.class_weight.sum() / self._start.course.class_weight.sum())
+        part = self._part(k)
         hessian = part * whole.hessian
-        if last is None or before is None:
-            at = yield Evaluate(whole.theta, 1)
-            return (yield from advance(Model(whole.theta, at, hessian, False), penalty, course, seen))
+        if last is None:
+            last = Model(whole.theta, (yield Evaluate(whole.theta, 1)), hessian, False)
+        if before is None:
+            return (yield from advance(last, penalty, course, seen))
         moved = _moved(last, before, whole, part, hessian)
         expected = predicted(moved, penalty, proportion(self._start.lambdas, i) * self._missed[k])
         at = yield Evaluate(expected.theta, 1)

@@ -100,7 +100,7 @@ def least_loss(y: Array) -> F64:
 
 def _losses(design: Design, part: Part, loss: Loss, coef: Sequence[F64]) -> F64:
     """The sum over rows for each model (L,)."""
-    if isinstance(loss, Logistic):
+    if isinstance(loss, Logistic) and len(coef) > 1:
         return design.logistic_many(part, np.column_stack(coef))[0]
     return np.array([loss.evaluate(design, part, each, 0)[0] for each in coef])
 

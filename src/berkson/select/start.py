@@ -17,7 +17,7 @@ from berkson.select.measures import least_loss
 from berkson.select.regularizer import Regularizer, factors_of
 from berkson.select.structured import structured
 from berkson.solvers.proximal import Model, loss_model, proximal_newton
-from berkson.solvers.regularised import Course, cheap
+from berkson.solvers.regularised import Course, cheap, sampled_model
 from berkson.solvers.run import Work, run
 from berkson.solvers.working import Standing, by_columns, fit_null
 
@@ -133,7 +133,8 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
             standing = run(fit_null(standing.theta, free, course, NULL_GAP * null), rows, work)
         model, gradient = standing.model, standing.at.gradient
     else:
-        constant = _null(run(loss_model(cold), rows, work), nothing, rows, work)
+        far = options.lambdas is not None and not (free.threshold != nothing.threshold).any()
+        constant = _null(run(sampled_model(cold, course) if far else loss_model(cold), rows, work), nothing, rows, work)
         null_loss = constant.at.value
         model = _null(constant, free, rows, work)
         gradient = model.at.gradient

@@ -12,7 +12,7 @@ from berkson.anchor import Extents, bound_by_size
 from berkson.certificate import DENSE_UP_TO, NOTHING, Bound, prove
 from berkson.penalty import ElasticNet
 from berkson.rows.coordinates import Coordinates
-from berkson.rows.questions import Draw, Evaluate, Extent, Sample
+from berkson.rows.questions import Draw, Evaluate, Evaluation, Extent, Sample
 from berkson.solvers.proximal import Model, loss_model, proximal_newton
 from berkson.solvers.run import Solver
 from berkson.solvers.witness import Seen, Witness
@@ -153,6 +153,17 @@ def from_cold(theta: F64, penalty: ElasticNet, course: Course, sample_size: int)
     seen = Witness(sample)
     yield from seen.renew(model.theta, penalty, course.place)
     return (yield from advance(model, penalty, course, seen))
+
+
+def sampled_model(theta: F64, course: Course) -> Solver[Model]:
+    """The loss of all rows with the Hessian of a sample, where that is enough for a first step."""
+    if not course.by_sample:
+        return (yield from loss_model(theta))
+    sample: Sample = yield Draw(ROWS_PER_UNKNOWN * course.place.size, course.share)
+    curved: Evaluation = yield Evaluate(theta, 2, sample)
+    at: Evaluation = yield Evaluate(theta, 1)
+    assert curved.hessian is not None
+    return Model(theta, at, curved.hessian, False)
 
 
 def sample_error(course: Course, sample: Sample) -> float:
