@@ -163,18 +163,22 @@ class Nearby:
     sample: Sample
 
 
-def prove_nearby(theta: F64, gradient: F64, near: Nearby, place: Coordinates) -> Generator[Question, Answer, Bound]:
+def prove_nearby(
+    theta: F64, gradient: F64, near: Nearby, place: Coordinates, enough: float = 0.0
+) -> Generator[Question, Answer, Bound]:
     """The bound with M = c times the Hessian of `near`, c <= 1 the least change of a row's curvature since: no Hessian
-    is formed."""
+    is formed.  A gap of `enough` need not be bounded better, and a larger one not at all."""
     change: float = yield LeastChange(near.theta, theta, near.sample)
     change = min(1.0, (1.0 - 1e-9) * change)
     if not change > 0.0:  # NaN too
         return NOTHING
     decrement = math.sqrt(max(0.0, float(gradient @ near.inverse @ gradient)) / change)
+    if enough > 0.0 and 0.5 * decrement * decrement > enough:
+        return NOTHING
     metric = metric_of(near.inverse / change, place)
     extent: float = yield Extent(near.sample)
     crude = bound(decrement, range_factor(place) * extent * float(np.abs(metric).sum(axis=1).max()))
-    if crude.contraction < CLOSE:
+    if crude.contraction < CLOSE or crude.gap <= enough:
         return crude
     return bound(decrement, range_factor(place) * (yield LargestLeverage(metric, near.sample)))
 

@@ -17,8 +17,9 @@ from berkson.penalty import ElasticNet
 from berkson.rows.questions import Evaluate, Evaluation, Sample
 from berkson.select.columns import standing_at, walk_by_columns
 from berkson.select.start import Start
+from berkson.solvers.cold import sample_error, sample_optimum
 from berkson.solvers.proximal import Model, loss_model, minimum_of_model
-from berkson.solvers.regularised import Course, Point, advance, sample_error, sample_optimum, witness
+from berkson.solvers.regularised import Course, Point, advance, witness
 from berkson.solvers.run import Solver, Work, run
 from berkson.solvers.witness import Witness
 

@@ -106,7 +106,8 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where an iteration stopped, after how many steps, and why: 'target', 'limit', 'stalled' (by rounding)."""
+    """Where an iteration stopped, after how many steps, and why: 'target', 'limit', 'slow', 'stalled' (by
+    rounding)."""
 
     model: Model
     iterations: int
@@ -130,18 +131,22 @@ def proximal_newton(
     sample: Sample | None = None,
     always_exact: bool = False,
     at_least: int = 0,
+    slow: float = math.inf,
 ) -> Solver[Progress]:
     """Minimise loss + penalty to an estimated gap of `target`, from where the model stands.
 
     anchor       : by what the gap is estimated, in place of the Hessian's inverse
     always_exact : every step takes the Hessian with its gradient, where that costs next to nothing.
     at_least     : steps to take where there is any gap at all.
+    slow         : the part of the gap that no step may leave, or else it is the last.
     """
     before = last = math.inf
     for iteration in range(max_iterations + 1):
         gap = model.gap(penalty, anchor)
         if gap <= target and (iteration >= at_least or gap == 0.0):
             return Progress(model, iteration, "target")
+        if gap > slow * before:
+            return Progress(model, iteration, "slow")
         if not model.fresh and not gap <= max(target, CONTRACTS * before):
             model = yield from loss_model(model.theta, sample)
             gap = model.gap(penalty, anchor)

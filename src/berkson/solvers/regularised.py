@@ -23,7 +23,6 @@ SMALL = 2e7  # multiplications of a Hessian that are not worth saving
 ROWS_PER_UNKNOWN = 50  # of a sample that proves, where the rows are four times as many
 FEW_PER_UNKNOWN = 4  # the same of many classes, whose Hessians cost that many more gradients
 TIGHTER, TRIES = 0.1, 4  # of the aim, where the proof falls short of the target
-LOOSE = 0.2  # of the squared error that a sample's optimum has anyway, per unknown: how far it is computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +142,6 @@ def _prove(model: Model, penalty: ElasticNet, course: Course, seen: Seen) -> Sol
     return min(proof, by_size, key=lambda known: known.gap)
 
 
-def from_cold(theta: F64, penalty: ElasticNet, course: Course, sample_size: int) -> Solver[tuple[Model, Point]]:
-    """The fit of one penalty from the null model, by way of the optimum of a sample (size 0: without)."""
-    if sample_size == 0:
-        model = yield from loss_model(theta)
-        return (yield from advance(model, penalty, course, Witness(None)))
-    sample: Sample = yield Draw(sample_size, course.share)
-    model = yield from sample_optimum(theta, penalty, course, sample)
-    seen = Witness(sample)
-    yield from seen.renew(model.theta, penalty, course.place)
-    return (yield from advance(model, penalty, course, seen))
-
-
 def sampled_model(theta: F64, course: Course) -> Solver[Model]:
     """The loss of all rows with the Hessian of a sample, where that is enough for a first step."""
     if not course.by_sample:
@@ -164,19 +151,3 @@ def sampled_model(theta: F64, course: Course) -> Solver[Model]:
     at: Evaluation = yield Evaluate(theta, 1)
     assert curved.hessian is not None
     return Model(theta, at, curved.hessian, False)
-
-
-def sample_error(course: Course, sample: Sample) -> float:
-    """About how far a sample's optimum is from that of all rows: twice the gap."""
-    return course.place.size * course.n_rows / max(1, sample.size)
-
-
-def sample_optimum(theta: F64, penalty: ElasticNet, course: Course, sample: Sample) -> Solver[Model]:
-    """The loss of all rows where the sample has its optimum, which is sought from theta, with its Hessian."""
-    model = yield from loss_model(theta, sample)
-    loose = LOOSE * sample_error(course, sample)
-    near = yield from proximal_newton(
-        model, penalty, target=loose, max_iterations=course.max_iterations, sample=sample, always_exact=True
-    )
-    at = yield Evaluate(near.model.theta, 1)
-    return Model(near.model.theta, at, near.model.hessian, False)

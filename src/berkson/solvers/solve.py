@@ -14,11 +14,12 @@ from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import Evaluate, Evaluation
 from berkson.solvers import choose, working
 from berkson.solvers.choose import CONJUGATE, ELIMINATION, LARGEST_HESSIAN, NEWTON, ROW_SPACE, WORKING_SETS, Choice
+from berkson.solvers.cold import from_cold
 from berkson.solvers.conjugate import conjugate
 from berkson.solvers.elimination import block_diagonal, eliminating
 from berkson.solvers.newton import Solution, newton
 from berkson.solvers.quasi import Preconditioner
-from berkson.solvers.regularised import Course, cheap, from_cold
+from berkson.solvers.regularised import Course, cheap
 from berkson.solvers.run import Solver
 from berkson.solvers.sampled import null_preconditioner, sampled
 

@@ -1,0 +1,121 @@
+"""Fits under penalties with kinks from the null model: by way of samples, a few readings of all rows.
+
+A sample's optimum is found on the sample; its Hessian there, scaled to all rows, serves for steps on gradients of all
+rows, each of which leaves about one part of the gap in as many as the sample has rows an unknown.  The same Hessian
+proves the fit, by as much as it keeps on the way.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from berkson.certificate import Bound, Nearby, prove, prove_nearby
+from berkson.inverse import inverse_factor
+from berkson.penalty import ElasticNet
+from berkson.rows.coordinates import Coordinates
+from berkson.rows.questions import Draw, Evaluate, Sample
+from berkson.solvers.proximal import Model, loss_model, minimum_of_model, proximal_newton
+from berkson.solvers.regularised import TIGHTER, TRIES, Course, Point, advance
+from berkson.solvers.run import Solver
+from berkson.solvers.witness import Witness
+
+F64 = npt.NDArray[np.float64]
+
+LARGER, PER_PASS = 3, 24.0  # a sample is made so much larger where its Hessian then costs less than a pass more, of
+# which this many multiplications for each cell take as long
+QUARTER, ROUGH = 4, 10  # of a sample's rows, the steps from far away, where they are this many an unknown
+LOOSE = 2.0  # times the squared error that a sample's optimum has anyway: where a step more is taken to be it
+SLOW = 4.0  # times unknowns a row of the sample, of the gap: a step that leaves more needs the Hessian where it ended
+DOUBTFUL = 0.5  # of the gap to prove that a sample of the rows has left: what its curvature may have lost on the way
+
+
+def from_cold(theta: F64, penalty: ElasticNet, course: Course, sample_size: int) -> Solver[tuple[Model, Point]]:
+    """The fit of one penalty from the null model, by way of the optimum of a sample (size 0: without)."""
+    if sample_size == 0 or course.max_iterations == 0:
+        model = yield from loss_model(theta)
+        return (yield from advance(model, penalty, course, Witness(None)))
+    sample: Sample = yield Draw(_worth(sample_size, course), course.share)
+    near = yield from _sample_fit(theta, penalty, course, sample)
+    model, spent, slow = (yield from _on_all_rows(near, penalty)), 0, SLOW * course.place.size / sample.size
+    nearby, aim = _nearby(near, penalty, course.place, sample), DOUBTFUL * course.target * sample.size / course.n_rows
+    for _ in range(TRIES):
+        left = course.max_iterations - spent
+        progress = yield from proximal_newton(model, penalty, target=aim, max_iterations=left, slow=slow)
+        model, spent = progress.model, spent + progress.iterations
+        if progress.reason == "slow":
+            at = yield Evaluate(model.theta, 2, sample)
+            near, slow = Model(model.theta, at, at.hessian, True), math.inf
+            model, nearby = replace(model, hessian=near.hessian), _nearby(near, penalty, course.place, sample)
+            continue
+        if progress.reason != "target" or model.fresh:
+            break
+        proof = yield from _prove(model, penalty, course, sample, nearby)
+        if proof.gap <= course.target:
+            return model, Point(model.theta, model.at.value, model.value(penalty), proof, spent, progress.reason)
+        aim *= TIGHTER if math.isinf(proof.gap) else min(TIGHTER, 0.5 * course.target / proof.gap)
+    return (yield from advance(model, penalty, course, Witness(sample), spent))
+
+
+def sample_error(course: Course, sample: Sample) -> float:
+    """About how far a sample's optimum is from that of all rows: twice the gap."""
+    return course.place.size * course.n_rows / max(1, sample.size)
+
+
+def sample_optimum(theta: F64, penalty: ElasticNet, course: Course, sample: Sample) -> Solver[Model]:
+    """The loss of all rows where the sample has its optimum, which is sought from theta, with its Hessian nearby."""
+    return (yield from _on_all_rows((yield from _sample_fit(theta, penalty, course, sample)), penalty))
+
+
+def _worth(size: int, course: Course) -> int:
+    """A larger sample, where a better Hessian is worth its price."""
+    larger = min(LARGER * size, course.n_rows // 4)
+    hessian = 0.5 * (course.place.contrasts + 1) * course.place.size / PER_PASS  # of all rows, in passes
+    return larger if (larger - size) * hessian <= course.n_rows else size
+
+
+def _sample_fit(theta: F64, penalty: ElasticNet, course: Course, sample: Sample) -> Solver[Model]:
+    """The sample's loss, with its Hessian, one step from its optimum, which is sought from theta."""
+    some = slice(None, None, QUARTER)
+    quarter = Sample(sample.index[some], QUARTER * sample.scaled[some], None)
+    if quarter.size >= ROUGH * course.place.size:
+        theta = minimum_of_model((yield from _sample_fit(theta, penalty, course, quarter)), penalty)
+    model = yield from loss_model(theta, sample)
+    progress = yield from proximal_newton(
+        model,
+        penalty,
+        target=LOOSE * sample_error(course, sample),
+        max_iterations=course.max_iterations,
+        sample=sample,
+        always_exact=True,
+    )
+    return progress.model
+
+
+def _on_all_rows(near: Model, penalty: ElasticNet) -> Solver[Model]:
+    """The loss of all rows at the minimum of a sample's model, with its Hessian."""
+    theta = minimum_of_model(near, penalty)
+    at = yield Evaluate(theta, 1)
+    return Model(theta, at, near.hessian, False)
+
+
+def _nearby(near: Model, penalty: ElasticNet, place: Coordinates, sample: Sample) -> Nearby | None:
+    """What the sample proves of fits not far away; None where its Hessian is singular."""
+    _, hessian = place.on_contrasts(near.theta, near.hessian + np.diag(penalty.strength))
+    factor = inverse_factor(hessian)
+    return None if factor is None else Nearby(near.theta, factor.T @ factor, sample)
+
+
+def _prove(model: Model, penalty: ElasticNet, course: Course, sample: Sample, near: Nearby | None) -> Solver[Bound]:
+    """By what the sample's Hessian keeps, where that is enough; else by its Hessian here."""
+    theta, gradient, curvature, place = model.theta, model.gradient(penalty), model.curvature(penalty), course.place
+    if near is not None:
+        slack, excess = penalty.split(theta, gradient, curvature)
+        excess, _ = place.on_contrasts(excess, model.hessian)
+        proof = (yield from prove_nearby(theta, excess, near, place, enough=course.target - slack)).loosened(slack)
+        if proof.gap <= course.target:
+            return proof
+    return (yield from prove(theta, gradient, penalty, place, course.share, sample=sample, curvature=curvature))
