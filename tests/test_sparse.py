@@ -74,6 +74,8 @@ def questions(rng: np.random.Generator, n: int, p: int, M: int, full: bool) -> l
         ("linear_predictor", (coef, offsets)),
         *(("logistic", (coef, y, weights, offsets, order)) for order in (0, 1)),
         ("logistic", (coef[:, :1], y, weight, offset, 1)),
+        *(("residuals", (coef, y, weights, offsets, curved)) for curved in (False, True)),
+        ("transposed", (rng.normal(size=(n, M)) * (rng.random((n, 1)) < 0.7),)),
         *(several if M > 1 else []),
         ("logistic_curvature", (coef[:, 0], direction[:, 0], weight, offset)),
         ("gram", (weight,)),

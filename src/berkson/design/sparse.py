@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson import kernels
-from berkson.design.part import Part, multinomial_hessian, weighted
-from berkson.kernels.reference import logistic_curvature_weight
+from berkson.design.part import Part, multinomial_hessian
 from berkson.kernels.sparse_reference import Cells, dense_rows
 
 Array = npt.NDArray[Any]
@@ -150,15 +149,31 @@ class Sparse:
     def logistic(self, part: Part, coef: F64, order: int) -> Sums:
         rows, center, y, weight, offset, threads = part
         shifted = _shifted(coef, center)[:, None]
-        value, margin, gradient = kernels.sparse.logistic(
-            self.cells, rows, shifted, y, weight, offset, min(order, 1), threads
-        )
-        hessian = None
-        if order >= 2:
-            eta = kernels.sparse.linear_predictor(self.cells, rows, shifted, offset, threads)[:, 0]
-            hessian = self.gram(rows, center, weighted(weight, logistic_curvature_weight(eta)), threads)
-        gradient = None if gradient is None else _centred(gradient[:, 0], center)
-        return float(value[0]), float(margin[0]), gradient, hessian
+        if order < 2:
+            value, margin, gradient = kernels.sparse.logistic(
+                self.cells, rows, shifted, y, weight, offset, order, threads
+            )
+            return (
+                float(value[0]),
+                float(margin[0]),
+                None if gradient is None else _centred(gradient[:, 0], center),
+                None,
+            )
+        value, margin, residual, curvature = self.residuals(part, coef[:, None], curved=True)
+        assert curvature is not None
+        hessian = self.gram(rows, center, curvature[:, 0], threads)
+        sums = kernels.sparse.transposed(self.cells, rows, residual, threads)
+        return float(value[0]), float(margin[0]), _centred(sums[:, 0], center), hessian
+
+    def residuals(self, part: Part, coef: F64, *, curved: bool) -> tuple[F64, F64, F64, F64 | None]:
+        """Of M models of two classes, coef (p+1, M): values and margins (M,), and the derivatives of weighted losses by
+        their linear predictors (m, M), first and, where they are wanted, second."""
+        rows, center, y, weight, offset, threads = part
+        return kernels.sparse.residuals(self.cells, rows, _shifted(coef, center), y, weight, offset, curved, threads)
+
+    def transposed(self, residual: F64, center: F64, threads: int) -> F64:
+        """[X - center, 1]' residual, (n, M): (p+1, M)."""
+        return _centred(kernels.sparse.transposed(self.cells, None, residual, threads), center)
 
     def logistic_many(self, part: Part, coef: F64) -> tuple[F64, F64, F64]:
         rows, center, y, weight, offset, threads = part

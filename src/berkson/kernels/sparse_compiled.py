@@ -51,8 +51,31 @@ def logistic(
 ) -> tuple[F64, F64, F64 | None]:
     value, margin = np.empty(coef.shape[1]), np.empty(coef.shape[1])
     gradient = np.empty(coef.shape) if order else None
-    _native.sparse_logistic(*X, rows, coef, y, weight, offset, order, threads, value, margin, gradient)
+    _native.sparse_logistic(*X, rows, coef, y, weight, offset, order, threads, value, margin, gradient, None, None)
     return value, margin, gradient
+
+
+def residuals(
+    X: Cells,
+    rows: Array | None,
+    coef: F64,
+    y: Array,
+    weight: F64 | None,
+    offset: F64 | None,
+    curved: bool,
+    threads: int = 1,
+) -> tuple[F64, F64, F64, F64 | None]:
+    models = coef.shape[1]
+    value, margin, residual = np.empty(models), np.empty(models), np.empty((_count(X, rows), models))
+    curvature = np.empty_like(residual) if curved else None
+    _native.sparse_logistic(*X, rows, coef, y, weight, offset, 0, threads, value, margin, None, residual, curvature)
+    return value, margin, residual, curvature
+
+
+def transposed(X: Cells, rows: Array | None, residual: F64, threads: int = 1) -> F64:
+    out = np.empty((X.p + 1, residual.shape[1]))
+    _native.sparse_transposed(*X, rows, residual, threads, out)
+    return out
 
 
 def multinomial(

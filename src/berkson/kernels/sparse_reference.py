@@ -212,6 +212,39 @@ def logistic(
 
 
 @SILENT
+def residuals(
+    X: Cells,
+    rows: Array | None,
+    coef: F64,
+    y: Array,
+    weight: F64 | None,
+    offset: F64 | None,
+    curved: bool,
+    threads: int = 1,
+) -> tuple[F64, F64, F64, F64 | None]:
+    """Of the same M models: values (M,), margins (M,), and by rows the derivatives of the losses by their linear
+    predictors, times weights (m, M): first and, where they are wanted, second."""
+    value, margin, _ = logistic(X, rows, coef, y, weight, offset, 0)
+    residual = np.empty((X.n if rows is None else len(rows), coef.shape[1]))
+    curvature = np.empty_like(residual) if curved else None
+    for block in _blocks(X, rows):
+        eta, w = _predictors(block, coef, offset), _weights(weight, block)
+        labels = y[block.part].astype(np.float64)[:, None]
+        residual[block.part] = _weighted(w, reference.logistic_residual(eta, labels))
+        if curvature is not None:
+            curvature[block.part] = _weighted(w, reference.logistic_curvature_weight(eta))
+    return value, margin, residual, curvature
+
+
+def transposed(X: Cells, rows: Array | None, residual: F64, threads: int = 1) -> F64:
+    """[X, 1]' residual, residual (m, M): (p+1, M)."""
+    out = np.zeros((X.p + 1, residual.shape[1]))
+    for block in _blocks(X, rows):
+        out += block.transposed_times(residual[block.part])
+    return out
+
+
+@SILENT
 def multinomial(
     X: Cells,
     rows: Array | None,

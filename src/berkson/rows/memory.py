@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson import kernels
-from berkson.design import Design, Mixed, Part
+from berkson.design import Design, Mixed, Part, Sparse
 from berkson.design.arrow import Arrow
 from berkson.kernels.reference import logistic_curvature_weight, softmax
 from berkson.loss import Logistic, Loss
@@ -20,6 +20,7 @@ from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import (
     Answer,
     ArrowHessian,
+    Beyond,
     Curvature,
     Draw,
     Evaluate,
@@ -132,6 +133,8 @@ class InMemory:
                 return (self if sample is None else self.only(sample)).narrowed(places)
             case Inside(view, inner):
                 return view.answer_one(inner)
+            case Beyond():
+                return self._beyond(question)
             case Within(metric, cap, sample):
                 return self._within(metric, cap, sample)
             case LeastChange(before, now, sample):
@@ -273,6 +276,37 @@ class InMemory:
         kept = None if len(columns) < len(at) else np.arange(len(at))
         coordinates = Coordinates(place.center[columns], place.scale[places], kept, None)
         return replace(self, design=self.design.columns(columns), coordinates=coordinates)
+
+    def _beyond(self, question: Beyond) -> list[Evaluation]:
+        values, margins, residuals = self.residuals(question)
+        if residuals is None:
+            thetas, sample = question.thetas, question.sample
+            if len(thetas) > 1 and sample is None:
+                return self._evaluate_many(list(thetas))
+            return [self._evaluate(Evaluate(theta, 1, sample)) for theta in thetas]
+        rows = self if question.sample is None else self.only(question.sample)
+        return rows.gradients(values, margins, residuals)
+
+    def residuals(self, question: Beyond) -> tuple[F64, F64, F64 | None]:
+        """Values (M,), margins (M,) and weighted residuals (n, M) by a view; None where a pass over all columns
+        finds them at no cost, or there is not one linear predictor."""
+        view = question.view
+        if not isinstance(self.design, Sparse) or not isinstance(self.loss, Logistic):
+            return np.empty(0), np.empty(0), None
+        coef = np.column_stack([view.coordinates.expand(theta[question.places]) for theta in question.thetas])
+        value, margin, residual, _ = view.design.residuals(view.part(), coef, curved=False)
+        return value, margin, residual
+
+    def gradients(self, values: F64, margins: F64, residuals: F64) -> list[Evaluation]:
+        """Evaluations of which only the gradients are missing, from residuals (n, M), in one reading of X."""
+        assert isinstance(self.design, Sparse)
+        sums = self.design.transposed(residuals, self.coordinates.center, self.whole.threads)
+        if not math.isfinite(np.add.reduce(sums, axis=None)):
+            raise NonFiniteError
+        each = (self.coordinates.gradient(sums[:, m]) for m in range(sums.shape[1]))
+        return [
+            Evaluation(float(v), float(g), gradient, None) for v, g, gradient in zip(values, margins, each, strict=True)
+        ]
 
     def _least_change(self, before: F64, now: F64, sample: Sample) -> float:
         part, place, K = self.part(sample, as_part=True), self.coordinates, self.loss.outputs

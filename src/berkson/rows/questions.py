@@ -154,6 +154,17 @@ class Inside:
     question: Question
 
 
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """The loss at thetas (M, q) that are zero but at a view's places, and its gradients by all unknowns: linear
+    predictors are the view's, and all gradients share one reading of the table.  Answer: a list of Evaluation."""
+
+    view: Any
+    places: npt.NDArray[np.intp]
+    thetas: F64
+    sample: Sample | None = None
+
+
 Question = (
     Draw
     | Evaluate
@@ -169,6 +180,7 @@ Question = (
     | Reach
     | Narrow
     | Inside
+    | Beyond
 )
 Answer = Any
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from berkson.loss import Logistic
 from berkson.rows.memory import InMemory
-from berkson.rows.questions import Answer, Evaluate, Evaluation, Question
+from berkson.rows.questions import Answer, Beyond, Evaluate, Evaluation, Question
 
 Array = npt.NDArray[Any]
 
@@ -36,7 +36,9 @@ class Weightings:
     def answer(self, questions: Sequence[Question | Under]) -> list[Answer]:
         """Answers in order; gradients of two classes share a pass."""
         shared = [i for i, asked in enumerate(questions) if self._shares(asked)]
-        together = dict(zip(shared, self._gradients([questions[i] for i in shared]), strict=True))
+        together: dict[int, Answer] = dict(zip(shared, self._gradients([questions[i] for i in shared]), strict=True))
+        beyond = [i for i, asked in enumerate(questions) if _is_beyond(asked)]
+        together.update(zip(beyond, self._beyond([questions[i] for i in beyond]), strict=True))
         return [together[i] if i in together else self.answer_one(asked) for i, asked in enumerate(questions)]
 
     def answer_one(self, asked: Question | Under) -> Answer:
@@ -85,6 +87,28 @@ class Weightings:
             Evaluation(float(values[j]), float(margins[j]), place.gradient(gradients[:, j]), None)
             for j in range(len(asked))
         ]
+
+    def _beyond(self, asked: Sequence[Question | Under]) -> list[list[Evaluation]]:
+        """What lies beyond a view for each weighting, in one reading of all columns."""
+        questions: list[Beyond] = [_bare(each) for each in asked]  # type: ignore[misc]
+        rows = [self.rows_of(each.column) if isinstance(each, Under) else self.rows for each in asked]
+        found = [under.residuals(question) for under, question in zip(rows, questions, strict=True)]
+        if any(residual is None for *_, residual in found):
+            plain = [Evaluate(question.thetas[0], 1) for question in questions]
+            columns = [each.column if isinstance(each, Under) else None for each in asked]
+            placed = [e if j is None else Under(j, e) for j, e in zip(columns, plain, strict=True)]
+            return [[each] for each in self._gradients(placed)]
+        if not found:
+            return []
+        values, margins, residuals = (np.concatenate(each, axis=-1) for each in zip(*found, strict=True))
+        every = iter(self.rows.gradients(values, margins, residuals))
+        return [[next(every) for _ in question.thetas] for question in questions]
+
+
+def _is_beyond(asked: Question | Under) -> bool:
+    """Whether it shares a reading with others like it."""
+    question = _bare(asked)
+    return isinstance(question, Beyond) and question.sample is None and len(question.thetas) == 1
 
 
 def _bare(asked: Question | Under) -> Question:

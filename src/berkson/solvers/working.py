@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from berkson.certificate import DENSE_UP_TO
 from berkson.penalty import ElasticNet, Ridge
-from berkson.rows.questions import Draw, Evaluate, Evaluation, Narrow, Reach, Sample
+from berkson.rows.questions import Beyond, Draw, Evaluate, Evaluation, Narrow, Reach, Sample
 from berkson.size import Size
 from berkson.solvers.proximal import Model, loss_model, proximal_newton
 from berkson.solvers.regularised import TIGHTER, Course, Point
@@ -92,7 +92,7 @@ def stand(theta: F64, threshold: F64, places: Indices, sample: Sample | None = N
     """At theta, which is zero elsewhere than at these places."""
     view = yield Narrow(places, sample)
     model = yield from inside(view, loss_model(theta[places]))
-    at = yield Evaluate(theta, 1, sample)
+    (at,) = yield Beyond(view, places, theta[None], sample)
     return Standing(theta, at, threshold, places, view, model, sample)
 
 
@@ -108,7 +108,7 @@ def fit_null(
     solver = proximal_newton(model, some, target=target, max_iterations=limit, always_exact=True)
     model = (yield from inside(view, solver)).model
     theta[free] = model.theta
-    at = yield Evaluate(theta, 1, sample)
+    (at,) = yield Beyond(view, free, theta[None], sample)
     standing, held = Standing(theta, at, penalty.threshold, free, view, model, sample), np.isfinite(penalty.threshold)
     threshold = np.where(held, largest(standing, penalty) * np.where(held, penalty.threshold, 0.0), np.inf)
     return replace(standing, threshold=threshold)
@@ -183,7 +183,7 @@ def advance(
 def _moved(standing: Standing, model: Model, penalty: ElasticNet) -> Solver[Standing]:
     theta = np.zeros(len(standing.theta))
     theta[standing.places] = model.theta
-    at = yield Evaluate(theta, 1, standing.sample)
+    (at,) = yield Beyond(standing.view, standing.places, theta[None], standing.sample)
     return replace(standing, theta=theta, at=at, threshold=penalty.threshold, model=model)
 
 

@@ -53,9 +53,10 @@ const Kernels NAME = {moments,            linear_predictor,      logistic, multi
 
 #define JOINED_AS_IT_IS(a, b) a##b
 #define JOINED(a, b) JOINED_AS_IT_IS(a, b)
-const Kernels JOINED(sparse_, NAME) = {sparse::moments,     sparse::linear_predictor,   sparse::logistic,
-                                       sparse::multinomial, sparse::logistic_curvature, sparse::multinomial_curvature,
-                                       sparse::gram,        sparse::quadratic_form};
+const SparseKernels JOINED(sparse_, NAME) = {{sparse::moments,     sparse::linear_predictor,   sparse::logistic,
+                                              sparse::multinomial, sparse::logistic_curvature, sparse::multinomial_curvature,
+                                              sparse::gram,        sparse::quadratic_form},
+                                             sparse::transposed};
 const Kernels JOINED(coded_, NAME) = {nullptr,                   coded::linear_predictor,      coded::logistic, coded::multinomial,
                                       coded::logistic_curvature, coded::multinomial_curvature, coded::tables,   coded::quadratic_form};
 const ReplicateKernels JOINED(replicates_, NAME) = {replicates::at_point, replicates::changes};

@@ -10,12 +10,12 @@
 
 namespace berkson {
 
-const Kernels* sparse_kernels = &sparse_baseline;
+const SparseKernels* sparse_kernels = &sparse_baseline;
 
 namespace {
 
 constexpr ptrdiff_t cells_in_block = 4096;   // of some 50 kB: they stay in the cache from linear predictors to sums
-constexpr double worth_adding = 4.0;         // multiply-adds for each number of a partial answer that has to be added
+constexpr double worth_adding = 16.0;        // multiply-adds for each number of a partial answer that has to be added
 constexpr double row_work = 32.0;            // of a row beside its cells, in the same unit
 
 class SparseQuestion {
@@ -134,7 +134,8 @@ PyObject* moments(PyObject* const* a) {
     std::vector<double> from(static_cast<size_t>(p) + 1);
     shift.expect_f64();
     for (ptrdiff_t j = 0; j < p; j++) from[size_t(j)] = shift.at(j);
-    q.pass.shift = from.data();
+    if (std::any_of(from.begin(), from.end(), [](double x) { return x != 0.0; })) q.pass.shift = from.data();
+    q.pass.beside = (8 * p + q.pass.block - 1) / q.pass.block;  // a line of the cache for each column
     q.set(q.pass.weight, weight, false);
     q.pass.sums = 2 + 4 * p, q.pass.minima = 2 * p;
     q.ask(sparse_kernels->moments, 4.0 * q.cells(), as_int(a[8]));
@@ -154,10 +155,12 @@ PyObject* linear_predictor(PyObject* const* a) {
     Py_RETURN_NONE;
 }
 
-// ..., coef (q, M), y, weight, offset, order, threads, value (M,), margin (M,), gradient (q, M)
+// ..., coef (q, M), y, weight, offset, order, threads, value (M,), margin (M,), gradient (q, M), and where they are
+// wanted, of each row, residual and curvature (n, M)
 PyObject* logistic(PyObject* const* a) {
     Array coef(a[6], "coef"), y(a[7], "y"), weight(a[8], "weight"), offset(a[9], "offset");
     Array value(a[12], "value", true), margin(a[13], "margin", true), gradient(a[14], "gradient", true);
+    Array residual(a[15], "residual", true), curvature(a[16], "curvature", true);
     SparseQuestion q(a, columns_of(coef, "coef"));
     const ptrdiff_t models = q.pass.models;
     q.pass.order = as_int(a[10]);
@@ -167,11 +170,25 @@ PyObject* logistic(PyObject* const* a) {
     q.set(q.pass.weight, weight, true);
     q.set(q.pass.offset, offset, true);
     if (q.pass.order) gradient.expect(2, q.pass.q, models);
+    if (residual) residual.expect(2, q.pass.n, models), q.pass.residual = residual.writable();
+    if (curvature) curvature.expect(2, q.pass.n, models), q.pass.curvature = curvature.writable();
     q.pass.sums = models + (q.pass.order ? q.pass.q * q.pass.by : 0), q.pass.minima = models;
     q.ask(sparse_kernels->logistic, (q.cells() + row_work) * double(2 * q.pass.by), as_int(a[11]));
     std::copy_n(q.total.data(), models, value.writable());
     std::copy_n(q.total.data() + q.pass.sums, models, margin.writable());
     if (q.pass.order) q.put_gradient(q.total.data() + models, gradient.writable());
+    Py_RETURN_NONE;
+}
+
+// ..., residual (n, M), threads, out (q, M)
+PyObject* transposed(PyObject* const* a) {
+    Array residual(a[6], "residual"), out(a[8], "out", true);
+    SparseQuestion q(a, columns_of(residual, "residual"));
+    q.set(q.pass.y, residual, true);
+    out.expect(2, q.pass.q, q.pass.models);
+    q.pass.sums = q.pass.q * q.pass.by;
+    q.ask(sparse_kernels->transposed, q.cells() * double(q.pass.by), as_int(a[7]));
+    q.put_gradient(q.total.data(), out.writable());
     Py_RETURN_NONE;
 }
 
@@ -247,7 +264,8 @@ PyObject* quadratic_form(PyObject* const* a) {
 
 PyMethodDef sparse_methods[] = {method<moments, 10>("sparse_moments"),
                                       method<linear_predictor, 10>("sparse_linear_predictor"),
-                                      method<logistic, 15>("sparse_logistic"),
+                                      method<logistic, 17>("sparse_logistic"),
+                                      method<transposed, 9>("sparse_transposed"),
                                       method<multinomial, 13>("sparse_multinomial"),
                                       method<curvature<false>, 12>("sparse_logistic_curvature"),
                                       method<curvature<true>, 12>("sparse_multinomial_curvature"),

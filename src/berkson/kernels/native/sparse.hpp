@@ -66,7 +66,25 @@ INLINE void for_each(const SparsePass& pass, const Cells& row, F f) {
 
 constexpr int U = 4;  // sums in flight
 
+#if W == 8
+// Eight cells at a time, the last ones masked: of short rows no branch depends on how many there are.
+INLINE double gathered_dot(const Cells& row, const double* coef) {
+    const double* x = reinterpret_cast<const double*>(row.values);
+    const int32_t* j = reinterpret_cast<const int32_t*>(row.columns);
+    __m512d s = _mm512_setzero_pd();
+    for (ptrdiff_t a = 0; a < row.count; a += W) {
+        const __mmask8 used = row.count - a >= W ? __mmask8(0xff) : __mmask8((1u << (row.count - a)) - 1);
+        const __m512d c = _mm512_mask_i32gather_pd(_mm512_setzero_pd(), used, _mm256_maskz_loadu_epi32(used, j + a), coef, 8);
+        s = _mm512_fmadd_pd(_mm512_maskz_loadu_pd(used, x + a), c, s);
+    }
+    return sum((vd)s);
+}
+#endif
+
 static double dot(const SparsePass& pass, const Cells& row, const double* coef) {
+#if W == 8
+    if (pass.as_they_lie) return gathered_dot(row, coef);
+#endif
     double s[U] = {};
     for_cells(pass, row, 0, [&](const double* x, const int32_t* j, ptrdiff_t count) {
         ptrdiff_t a = 0;
@@ -188,12 +206,19 @@ INLINE void for_blocks(const SparsePass& pass, ptrdiff_t begin, ptrdiff_t end, F
 
 // --- the passes -------------------------------------------------------------------------------------------------------
 
+typedef double quad __attribute__((vector_size(32)));
+
 // Sums: total weight, rows of weight not 0, and of each column those of w x, w x^2, w and 1 over its stored cells, with x
 // counted from `shift`; minima: of each column x and -x.
 static void moments(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
     const SparsePass& pass = of(base);
     Workspace at(pass, scratch);
-    double *sums = partial + 2, *ends = partial + pass.sums;
+    // A line of the cache for each column: its sums, its minima, and nothing.
+    double *lines = at.beside, *sums = partial + 2, *ends = partial + pass.sums;
+    for (ptrdiff_t j = 0; j < pass.p; j++) {
+        for (ptrdiff_t k = 0; k < 4; k++) lines[8 * j + k] = 0.0;
+        for (ptrdiff_t k = 4; k < 6; k++) lines[8 * j + k] = INFINITY;
+    }
     for_blocks(pass, begin, end, [&](ptrdiff_t start, ptrdiff_t count) {
         load_weight(pass, 0, start, count, at);
         for (ptrdiff_t i = 0; i < count; i++) {
@@ -204,14 +229,23 @@ static void moments(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* sc
             for_cells(pass, row, 0, [&](const double* values, const int32_t* columns, ptrdiff_t cells) {
                 for (ptrdiff_t a = 0; a < cells; a++) {
                     const ptrdiff_t j = columns[a];
-                    const double x = values[a] - pass.shift[j];
-                    double *to = sums + 4 * j, *end_of = ends + 2 * j;
-                    to[0] += w * x, to[1] += w * x * x, to[2] += w, to[3] += 1.0;
-                    end_of[0] = berkson::min_or_nan(end_of[0], x), end_of[1] = berkson::min_or_nan(end_of[1], -x);
+                    const double x = pass.shift ? values[a] - pass.shift[j] : values[a];
+                    double* line = lines + 8 * j;
+                    quad sum;
+                    memcpy(&sum, line, sizeof sum);
+                    sum += quad{w * x, w * x * x, w, 1.0};
+                    memcpy(line, &sum, sizeof sum);
+                    const pair least = load_pair(line + 4), both = {x, -x};
+                    const pair lower = ((both < least) | (both != both)) ? both : least;
+                    memcpy(line + 4, &lower, sizeof lower);
                 }
             });
         }
     });
+    for (ptrdiff_t j = 0; j < pass.p; j++) {
+        memcpy(sums + 4 * j, lines + 8 * j, 4 * sizeof(double));
+        memcpy(ends + 2 * j, lines + 8 * j + 4, 2 * sizeof(double));
+    }
 }
 
 static void linear_predictor(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* scratch, double*) {
@@ -225,6 +259,11 @@ static void linear_predictor(const Pass& base, ptrdiff_t begin, ptrdiff_t end, d
     });
 }
 
+// Column m of a per-row answer (n, models).
+INLINE void put_column(const SparsePass& pass, ptrdiff_t m, ptrdiff_t start, ptrdiff_t count, const double* from, double* to) {
+    for (ptrdiff_t i = 0; i < count; i++) to[(start + i) * pass.models + m] = from[i];
+}
+
 // Sums: values (models), gradients (q, by); minima: margins (models).
 static void logistic(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
     const SparsePass& pass = of(base);
@@ -236,11 +275,23 @@ static void logistic(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* s
         load_column(pass.y, 0, start, count, 0.0, at.y);
         for (ptrdiff_t m = 0; m < pass.models; m++) {
             if (m == 0 || pass.weight.cols > 1) load_weight(pass, m, start, count, at);
-            auto run = pass.order ? logistic_rows<true> : logistic_rows<false>;
-            run(round_up(count, lanes), at.eta + m * pass.block, at.y, at.weight, at.aux + m * pass.block, at.curvature, partial[m],
-                margin[m]);
+            auto run = pass.order || pass.residual ? logistic_rows<true> : logistic_rows<false>;
+            double* residual = at.aux + m * pass.block;
+            run(round_up(count, lanes), at.eta + m * pass.block, at.y, at.weight, residual, at.curvature, partial[m], margin[m]);
+            if (pass.residual) put_column(pass, m, start, count, residual, pass.residual);
+            if (pass.curvature) put_column(pass, m, start, count, at.curvature, pass.curvature);
         }
         if (pass.order) add_gradient(pass, start, count, at.aux, at, gradient);
+    });
+}
+
+// Sums: (q, by), of residuals that stand in the place of labels.
+static void transposed(const Pass& base, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
+    const SparsePass& pass = of(base);
+    Workspace at(pass, scratch);
+    for_blocks(pass, begin, end, [&](ptrdiff_t start, ptrdiff_t count) {
+        for (ptrdiff_t m = 0; m < pass.models; m++) load_column(pass.y, m, start, count, 0.0, at.aux + m * pass.block);
+        add_gradient(pass, start, count, at.aux, at, partial);
     });
 }
 

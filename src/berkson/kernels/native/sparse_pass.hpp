@@ -14,14 +14,19 @@ struct SparsePass : Pass {
     View values, columns, start, stop;
     ptrdiff_t by = 1;               // doubles between the coefficients of two columns: 1, or models in whole vectors
     bool as_they_lie = false;       // values are float64, columns int32, both on their boundaries
-    const double* shift = nullptr;  // (p,) that moments are counted from
+    const double* shift = nullptr;  // (p,) that moments are counted from; none: from 0
+    double *residual = nullptr, *curvature = nullptr;  // per-row answers beside sums, (n, models)
+};
+
+struct SparseKernels : Kernels {
+    Kernel transposed;
 };
 
 #if defined(BERKSON_X86)
-extern const Kernels sparse_avx2, sparse_avx512;
+extern const SparseKernels sparse_avx2, sparse_avx512;
 #endif
-extern const Kernels sparse_baseline;
-extern const Kernels* sparse_kernels;  // set once, when the module is first made
+extern const SparseKernels sparse_baseline;
+extern const SparseKernels* sparse_kernels;  // set once, when the module is first made
 
 // The same with at most so many chunks: where partial answers are long, adding many of them up costs more than it saves.
 void run(Kernel kernel, const Pass& pass, double work_per_row, int threads, double* total, ptrdiff_t most_chunks);
