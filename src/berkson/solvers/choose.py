@@ -6,7 +6,7 @@ BANDWIDTH or computes at RATE, whichever is slower; a Hessian adds its multiplic
     pass     = max(bytes / BANDWIDTH, 4 n p K / RATE) + 2.5e-9 n K
     Newton   = ITERATIONS (pass + n (p K')^2 / RATE + 3 (p K')^3 / RATE)          K' = 1 for two classes, else K - 1
     conjugate = PRODUCTS passes                                                   softmax: its null model preconditions
-    sampled  = 5 m / n Newton passes on m rows, then 4.5 passes of all rows        m = max(n / 16, 50 p K')
+    sampled  = 5 m / n Newton passes on m rows, then 4.5 passes of all rows        m = max(n / 16, 50 p K'), or 80 p
     row space = n^2 p / 2 RATE + EIGEN n^3 / RATE + READINGS passes + PRODUCTS passes on n columns        p > n, a ridge
 
 Where most cells lie at their column's centre, k of p do not and p^2 becomes the cost of skipping the others, if less.
@@ -30,6 +30,7 @@ EIGEN, READINGS = 15, 4  # n^3 of an eigen-decomposition; readings of X for the 
 MOST_ROWS = 4000  # of a kernel that is decomposed: 128 MB, and ten seconds
 LARGEST_HESSIAN = 4000  # unknowns: 128 MB, and a factorisation of a second
 SAMPLE_SHARE, ROWS_PER_UNKNOWN = 16, 50
+MORE_ROWS = 80  # an unknown: with so many, gradients alone take a pass less
 FIRM = 100  # rows an unknown from which a sample's Hessian serves as well as one of all rows
 WORTH = (5, 3)  # passes that the first such Hessian saves, at the sample's optimum, and another a step later
 DEAR = 5  # gradients that a Hessian costs, where a sample's is computed once only
@@ -128,6 +129,10 @@ def choose(
             NEWTON,
             f"{n:,} rows are fewer than {4 * ROWS_PER_UNKNOWN} for each of {d:,} unknowns: a sample would not do",
         )
+    exact = sum(hessian / RATE <= w * one_pass for w in WORTH) if contrasts == 1 and m < FIRM * d else 0
+    more = min(MORE_ROWS * d, n // 4)
+    if not exact and m < more and 1.5 * (more - m) / n * (one_pass + hessian / RATE) < one_pass:
+        m = more
     sampled = 5 * (m / n) * (one_pass + hessian / RATE) + 5 * d**3 / RATE + 4.5 * one_pass
     name = SAMPLED if contrasts == 1 else SAMPLED_QUASI
     if sampled >= full:
@@ -137,5 +142,5 @@ def choose(
         f"predicted {sampled:.2g} s with the Hessian of {m:,} of {n:,} rows, against {full:.2g} s with exact Hessians",
         m,
         few_hessians=hessian / RATE >= DEAR * one_pass,
-        exact_hessians=sum(hessian / RATE <= w * one_pass for w in WORTH) if contrasts == 1 and m < FIRM * d else 0,
+        exact_hessians=exact,
     )
