@@ -132,6 +132,7 @@ def fit(
             if task.choice.solver == ROW_SPACE:
                 task = _in_row_space(problem, rows, task, start, space, work)
             stop, proof = run(solve(task), among, spent)
+            rank = _with_ties(problem, rows, task, stop, proof, rank, work)
         verdict = _Verdict()
         if task.watch_separation and not proof.gap <= task.target:
             if not proof.proves_existence and (stop.reason != "limit" or stop.iterations >= DOUBTFUL):
@@ -146,7 +147,6 @@ def fit(
     if among is not rows:
         work.add((1.0 + spent.passes * among.n_rows / rows.n_rows, rows.design.nbytes + spent.bytes_read))
     coef, intercept = rows.coordinates.original(stop.theta)
-    rank = _with_ties(problem, rows, task, stop, proof, rank, work)
     certificate = _certificate(problem, task, stop, proof, verdict, rank, work)
     info = Info(
         task.choice.solver,
