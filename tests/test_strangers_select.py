@@ -156,3 +156,36 @@ def test_the_door_gives_six_digits_of_coefficients_where_a_second_is_enough(l1_r
         inside = (coef == 0.0) & (np.abs(slope) <= lambda_) & (l1_ratio > 0.0)
         # the loss bends by a quarter, so that a slope is as exact as its coefficient
         np.testing.assert_allclose(np.where(inside, 0.0, slope), pull, atol=1e-7 * lambda_)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("options", [{}, {"column_groups": np.arange(4)}, {"lower": -1.0}])
+def test_a_column_that_only_held_out_rows_use_leaves_the_fold_its_fit(
+    n_classes: int, l1_ratio: float, options: dict[str, Any]
+) -> None:
+    """A rare level in one fold: standardised by the rows of the others it is constant, and has no coefficient."""
+    X, two, three = some_rows()
+    y, folds = (two if n_classes == 2 else three), np.arange(120) // 24
+    X[:, 3] = np.arange(120) < 3
+    y[:3] = 1
+    given: dict[str, Any] = {"l1_ratio": l1_ratio, "lambdas": [0.01], "tol": 1e-14, **options}
+    found = cross_validate(y, X, folds=folds, **given).found
+    coef, intercept = found.coef(0)
+    assert found.certified.all()
+    assert found.path.coef[0, :, 3].any()
+    assert not coef[0, :, 3].any()
+    own = path(y[folds != 0], X[folds != 0], **given).found
+    # two fits within 1e-14 of their optimum: 1e-7 of a coefficient, and some
+    np.testing.assert_allclose(coef, own.coef, atol=1e-6)
+    np.testing.assert_allclose(intercept, own.intercept, atol=1e-6)
+
+
+def test_folds_of_dependent_columns_go_on_until_the_proof_is_enough() -> None:
+    random = np.random.default_rng(7)
+    X = random.normal(size=(150, 6)) * [1.0, 1e4, 1.0, 1.0, 1.0, 1.0]
+    X = np.column_stack([X, X[:, 4] - 2.0 * X[:, 1]])
+    y = (X[:, 0] + X[:, 1] / 1e4 + random.logistic(size=150) > 0).astype(np.int64)
+    largest = np.abs(X.T @ (y - y.mean())).max() / 150
+    lambdas = largest * np.array([0.8, 0.126, 0.02])
+    assert cross_validate(y, X, folds=np.arange(150) % 3, lambdas=lambdas, standardize=False).found.certified.all()

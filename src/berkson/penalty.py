@@ -74,6 +74,10 @@ class ElasticNet(Ridge):
         away = theta != 0.0  # at an infinite threshold it is 0, and so is its penalty
         return float(self.threshold[away] @ np.abs(theta[away]))
 
+    def allowed(self, theta: F64) -> F64:
+        """With zeros where nothing else has a finite penalty."""
+        return np.where(np.isinf(self.threshold), 0.0, theta)
+
     @property
     def smooth(self) -> npt.NDArray[np.bool_]:
         """Coordinates without a kink."""

@@ -102,7 +102,7 @@ class Lockstep:
             run(self._seen.renew(whole.theta, _least(penalties), place), rows, work)
         run(self._shared.renew(), rows, work)
         if before is None and self._held_out.codes is not None:
-            self._begin(whole)
+            self._begin(whole, penalties)
         results: list[Any] = []
         for batch, weightings in self._batches:
             seen = [run(self._shared.of(k, whole.theta, penalties[k], place), rows, work) for k in batch]
@@ -118,13 +118,14 @@ class Lockstep:
             ahead = ()
         return results
 
-    def _begin(self, whole: Model) -> None:
+    def _begin(self, whole: Model, penalties: Sequence[ElasticNet]) -> None:
         """The folds' models at the whole's fit: what their rows leave of its loss there, in one reading by one model.
-        Not where they leave little, of which rounding would be a larger part."""
+        Not where they leave little, of which rounding would be a larger part, nor where a fold's rows leave a column
+        one value, and so no coefficient."""
         rows, weight = self._start.rows, self._start.problem.weight
         for k, index in enumerate(self._held_out.held_out):
             part = self._part(k)
-            if part < LEAVES:
+            if part < LEAVES or (penalties[k].allowed(whole.theta) != whole.theta).any():
                 continue
             own = None if weight is None else weight[index]
             held = Sample(index, np.ones(len(index)) if own is None else own, own)
@@ -143,7 +144,8 @@ class Lockstep:
         part = self._part(k)
         hessian = part * whole.hessian
         if last is None:
-            last = Model(whole.theta, (yield Evaluate(whole.theta, 1)), hessian, False)
+            theta = penalty.allowed(whole.theta)
+            last = Model(theta, (yield Evaluate(theta, 1)), hessian, False)
         if before is None:
             return (yield from advance(last, penalty, course, seen))
         moved = _moved(last, before, whole, part, hessian)

@@ -95,7 +95,7 @@ def advance(
             max_iterations=course.max_iterations - spent,
             anchor=anchor,
             always_exact=course.exact or attempt > 0,
-            at_least=at_least if attempt == 0 else 0,
+            at_least=at_least if attempt == 0 else 1,  # whatever is estimated, the proof asks for more
         )
         model = progress.model
         spent += progress.iterations
