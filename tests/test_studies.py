@@ -76,6 +76,7 @@ NEWTON = {"tol": 1e-12, "solver": "newton-cholesky"}
         ("berkson lasso", studies_data.lasso(400, 6), {"tol": 1e-10}),
         ("berkson path", studies_data.lasso_path(300, 5), {"tol": 1e-10}),
         ("berkson folds", studies_data.ridge_grid(300, 4, (0.1, 1.0)), {"tol": 1e-10}),
+        ("berkson ridge and folds", studies_data.ridge_grid(300, 4, (1.0,)), {"tol": 1e-10}),
         ("berkson ridge", studies_data.text_ridge(200, 50), {"tol": 1e-10}),
         ("scikit-learn folds, newton-cholesky", studies_data.ridge_grid(300, 4, (0.1, 1.0)), NEWTON),
     ],

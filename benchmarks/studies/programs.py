@@ -144,6 +144,24 @@ def berkson_cross_validation(data: Data, tol: float) -> Work:
     return work
 
 
+def berkson_ridge_and_folds(data: Data, tol: float) -> Work:
+    """The held-out deviance of one strength, and the fits without each fold."""
+    from berkson.problem import Problem
+    from berkson.select.cross_validation import cross_validate
+
+    problem = Problem(data.X, data.y.astype(np.uint8), intercept=data.intercept)
+    assert data.fold is not None
+    fold, strengths = data.fold, len(data.y) * data.l2
+    ridge: dict[str, Any] = {"l1_ratio": 0.0, "lambdas": strengths, "scale": "sum", "standardize": False}
+
+    def work() -> tuple[Any, dict[str, Any]]:
+        found = cross_validate(problem, fold, **ridge, tol=tol, measure="deviance")
+        coefs = [_stacked(*(each[:, 0] for each in found.coef(k))) for k in range(found.folds.count)]
+        return np.array(coefs), {"gap": float(found.gap.max()), "curve": found.chosen.mean.tolist()}
+
+    return work
+
+
 def berkson_ridge_folds(data: Data, tol: float) -> Work:
     from berkson import LogisticRegressionCV
 
@@ -284,6 +302,7 @@ PROGRAMS = {
         Program("berkson lasso", "berkson", berkson_lasso, OURS_8),
         Program("berkson path", "berkson", berkson_path, OURS_6),
         Program("berkson path and folds", "berkson", berkson_cross_validation, OURS_6),
+        Program("berkson ridge and folds", "berkson", berkson_ridge_and_folds, OURS_8),
         Program("berkson folds", "berkson", berkson_ridge_folds, OURS_8),
         Program("berkson ridge", "berkson", berkson_ridge, OURS_8),
         Program("berkson bootstrap", "berkson", berkson_bootstrap, ({"replicates": 1000},)),

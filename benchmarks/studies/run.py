@@ -22,7 +22,7 @@ from benchmarks.studies.data import F64, Data, load, save
 from benchmarks.studies.judge import null_objective, objectives
 from benchmarks.studies.outside import OUTSIDE, Interpreters, ladder, run_outside, write_raw
 from benchmarks.studies.programs import PROGRAMS
-from benchmarks.studies.study import STUDIES, Rivals, Study
+from benchmarks.studies.study import OF_OURS, STUDIES, Rivals, Study
 
 PACKAGES = ("berkson", "scikit-learn", "skglm", "celer", "glum", "numpy", "scipy")
 LOADING = 180.0  # seconds allowed for starting a process, loading the data and compiling
@@ -221,10 +221,11 @@ def _claims(findings: list[Finding]) -> Iterator[tuple[str, str, str, str]]:
                 ("yes" if part <= study.most else "**no**"),
             )
     by_name = {found.study.name: found.ours.first_within(found.study.accuracy) for found in findings}
-    path, folds = by_name.get("lasso path"), by_name.get("lasso path, 10 folds")
-    if path and folds:
-        ratio = folds.seconds / path.seconds
-        yield "lasso path, 10 folds", "2.5x our own path", f"{ratio:.3g}x", "yes" if ratio <= 2.5 else "**no**"
+    for name, most, single, what in OF_OURS:
+        whole, folds = by_name.get(single), by_name.get(name)
+        if whole and folds:
+            ratio = folds.seconds / whole.seconds
+            yield name, f"{most:g}x our own {what}", f"{ratio:.3g}x", "yes" if ratio <= most else "**no**"
 
 
 def _against(rivals: Rivals, found: Finding, ours: Trial) -> tuple[str, str, str, str]:

@@ -52,6 +52,11 @@ PARTS = tuple(0.02 ** (k / 99) for k in range(100))
 CS = tuple(10.0 ** (-4 + 8 * k / 9) for k in range(10))
 WIDE_CS = tuple(10.0 ** (-5 + 6 * k / 49) for k in range(50))
 
+# A study of folds, at most how many times the study without them it may take, and what that is of.
+OF_OURS = (
+    ("lasso path, 10 folds", 2.5, "lasso path", "path"),
+    ("ridge, one strength, 10 folds", 4.0, "ridge, one strength", "fit"),
+)
 STUDIES = (
     Study(
         "lasso",
@@ -81,6 +86,26 @@ STUDIES = (
         15.0,
         rivals=Rivals("LogisticRegressionCV", LASSO_FOLDS, 50.0),
         patience=150.0,
+    ),
+    Study(
+        "ridge, one strength",
+        "one fit",
+        lambda: data.ridge_grid(1_000_000, 50, (1.0,)),
+        lambda: data.ridge_grid(3_000, 10, (1.0,)),
+        "berkson ridge",
+        ("scikit-learn lbfgs", "scikit-learn newton-cholesky"),
+        1.0,
+        1e-8,
+    ),
+    Study(
+        "ridge, one strength, 10 folds",
+        "the same fit and its cross-validation",
+        lambda: data.ridge_grid(1_000_000, 50, (1.0,)),
+        lambda: data.ridge_grid(3_000, 10, (1.0,)),
+        "berkson ridge and folds",
+        ("scikit-learn folds, lbfgs", "scikit-learn folds, newton-cholesky"),
+        1.0,
+        1e-8,
     ),
     Study(
         "ridge, 10 folds",

@@ -77,16 +77,17 @@ def held_out(measure: Measure, rows: InMemory, index: Array, thetas: F64) -> F64
     if measure not in MEASURES:
         raise InputError(f"measure is {measure!r}: give one of {', '.join(MEASURES)}")
     y = rows.y[index]
-    weight = np.ones(len(index)) if rows.weight is None else rows.weight[index]
-    if not weight.any():
+    own = None if rows.weight is None else rows.weight[index]
+    total = float(len(index) if own is None else own.sum())
+    if total == 0.0:
         return np.full(len(thetas), math.nan)
     offset, place = None if rows.offset is None else rows.offset[index], rows.coordinates
-    part = Part(index, place.center, y, weight, offset, rows.whole.threads)
+    part = Part(index, place.center, y, own, offset, rows.whole.threads)
     coef = [place.expand(theta) for theta in thetas]
     if measure in ("log_loss", "deviance"):
-        least = float(weight @ least_loss(y)) if measure == "deviance" else 0.0
-        each: F64 = (_losses(rows.design, part, rows.loss, coef) - least) / weight.sum()
-        return each if measure == "log_loss" else 2.0 * each
+        each: F64 = _losses(rows.design, part, rows.loss, coef) / total
+        return each if measure == "log_loss" else 2.0 * (each - np.average(least_loss(y), weights=own))
+    weight = np.ones(len(index)) if own is None else own
     return np.array([_judged(measure, eta, y, weight) for eta in _predictors(rows.design, part, coef)])
 
 
