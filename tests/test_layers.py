@@ -21,7 +21,7 @@ FLOORS = (
     {"loss"},
     {"rows"},
     {"penalty", "inverse", "blas"},
-    {"group_penalty", "bound_penalty"},
+    {"group_penalty", "bound_penalty", "flat_penalty"},
     {"certificate"},
     {"anchor", "size"},
     {"solvers"},

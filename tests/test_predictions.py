@@ -260,7 +260,7 @@ def test_choices_are_checked(binary: Study) -> None:
     estimates, schema, table, V = binary
     for options, said in (
         ({"kind": "odds"}, "there is no kind 'odds'"),
-        ({"policy": "guess"}, "there is no policy 'guess'"),
+        ({"policy": "guess"}, "policy='guess' is none of 'error', 'missing'"),
         ({"covariance": V, "level": 95.0}, "a confidence level is between 0 and 1, not 95"),
         ({"offset": np.zeros(3)}, "the offset has shape"),
     ):

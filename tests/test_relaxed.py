@@ -25,7 +25,7 @@ HERE = File(__file__).parent
 R: dict[str, Any] = json.loads((HERE / "r" / "relaxed.json").read_text())
 SIX = 1e-6  # relative: the penalised fits agree to 1e-7 of the largest coefficient, those without a penalty to 1e-9
 GAMMAS = (0.1, 0.25, 0.5, 0.75, 1.0)  # of the recording; glmnet's gamma 0 is 1e-5
-FORMULA = "low ~ age + lwt + C(race) + smoke + ptl + ht"
+FORMULA = "low ~ age + lwt + C(race, treatment) + smoke + ptl + ht"
 
 
 def births() -> pd.DataFrame:

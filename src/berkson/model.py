@@ -19,7 +19,7 @@ import numpy.typing as npt
 from berkson.assemble import assemble, is_coded, stored_columns
 from berkson.design import design_of
 from berkson.fit import Certificate, Fit, certify, fit
-from berkson.formula import Formula, Schema, learn, parse
+from berkson.formula import BY_REFERENCE, Formula, Reading, Schema, learn, parse
 from berkson.formula.smooth_terms import ridge_of
 from berkson.kernels.reference import sigmoid, softmax
 from berkson.problem import Problem, Wording
@@ -69,7 +69,8 @@ class Model:
     formula   as it was written; `schema` is what it means.
     coef      (1, p) for two classes, (K, p) for K; intercept (1,) or (K,); columns as `schema.names`.
     strength  of the ridge, 0 for maximum likelihood.
-    policy   for what new data lack: "error", "missing" or "baseline"; see `inference.predictions.predictions`.
+    policy   for what new data lack: "error", "missing", "baseline", "own level" or "shrunken", of which the last two
+             stand in the factors of the schema; see `inference.predictions.predictions`.
     bias_reduction   "mean" or "median" where the coefficients are bias-reduced; the proof is then of their equation.
     penalty  of a fit of a path, which `strength` is not about; None: there is none but that of `strength`.
     smoothing   smoothing parameters by name, of a formula with smooths (`formula.smooth_terms`); else None.
@@ -249,10 +250,11 @@ def prepare(
     drop_missing: bool = True,
     apart: Collection[str] = (),
     smooths: bool = False,
+    reading: Reading = BY_REFERENCE,
 ) -> Prepared:
     """The problem that a formula poses on a table; arguments and errors as of `fit_table`.  `apart`: more columns that
     each row used must have a value in, and that `.` does not stand for.  `smooths`: the formula may have some, whose
-    penalties the problem lacks."""
+    penalties the problem lacks.  `reading`: of factors, which with a `strength` are symmetric in any case."""
     formula = parse(formula) if isinstance(formula, str) else formula
     if formula.response is None:
         raise ValueError(f"the formula '{formula}' has no response; write y ~ ... with the column to be explained")
@@ -261,7 +263,8 @@ def prepare(
     named = {*formula.response.columns, *formula.columns}
     seen = complete.only(name for name in complete.columns if name not in apart or name in named)
     event_value = None if event is None else _event_of(complete, formula.response.columns[0], event)
-    schema = learn(formula, seen, event=event_value)
+    reading = replace(reading, symmetric=reading.symmetric or strength > 0.0)
+    schema = learn(formula, seen, event=event_value, reading=reading)
     if schema.smooths and not smooths:
         raise ValueError(
             f"{schema.smooths[0].name} is a smooth, whose penalty is chosen by logit(formula, data) and `berkson fit` "

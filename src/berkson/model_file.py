@@ -237,8 +237,8 @@ def _name(value: Any) -> str | None:
 
 
 def _policy(value: Any) -> str:
-    if value not in ("error", "missing", "baseline"):
-        raise TypeError("neither error, missing nor baseline")
+    if value not in ("error", "missing", "baseline", "own level", "shrunken"):
+        raise TypeError("no policy: error, missing, baseline, own level or shrunken")
     return str(value)
 
 

@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from berkson.cli.help import BOUNDARY, CHECK, CV, FIT, PATH, PREDICT, WEIGHT_KIND
+from berkson.cli.help import BOUNDARY, CHECK, CV, FIT, PATH, PREDICT, RELAX, WEIGHT_KIND
 from berkson.report.layout import clean
 
 BAD_INPUT = 2  # exit code
+POLICIES = ("error", "missing", "baseline", "own level", "shrunken")  # of `inference.predictions`, nor is that
 MEASURES = ("log_loss", "deviance", "brier", "accuracy", "auc")  # of `select.measures`, which is not imported for this
 
 
@@ -77,13 +78,7 @@ def fit_parser() -> _Parser:
     add("--level", type=_share, default=0.95, help="of intervals (default 0.95)")
     add("--strength", type=_not_negative, default=0.0, help="of a ridge penalty, strength/2 |coef|^2 (default 0: none)")
     add("--missing", choices=("drop", "error"), default="drop", help="rows with a missing value (default: drop)")
-    add(
-        "--policy",
-        choices=("error", "missing", "baseline"),
-        default="error",
-        help="of the model, for levels it has not seen and an absent offset: an error (default); no prediction; the "
-        "reference level, offset 0",
-    )
+    _add_policy(parser)
     add("--na", metavar="TEXT", action="append", default=[], help="a text that means missing, besides the usual")
     add("--tol", type=_share, default=1e-8, help="certified distance to the optimum, relative (default 1e-8)")
     add("--max-iter", type=_positive, default=100, help="iterations (default 100)")
@@ -132,17 +127,33 @@ def _add_penalty(parser: _Parser) -> None:
     add("--unpenalised", metavar="NAMES", type=_names, action="extend", default=[], help="a,b: always in the model")
     add("--group-terms", action="store_true", help="the columns of a term come and go together")
     add("--no-standardize", action="store_true", help="penalise coefficients per unit of their columns")
+    add("--relax", action="store_true", help=RELAX)
     add("--complete", action="store_true", help="go on to the smallest lambda, even where fits hardly change")
     add("--event", metavar="LEVEL", help="the class whose probability is modelled, of two")
     add("--weights", metavar="COLUMN", help="a weight for each row")
     add("--offset", metavar="COLUMN", help="a known part of the log-odds")
     add("--missing", choices=("drop", "error"), default="drop", help="rows with a missing value (default: drop)")
+    _add_policy(parser)
     add("--na", metavar="TEXT", action="append", default=[], help="a text that means missing, besides the usual")
     add("--tol", type=_share, default=1e-6, help="certified distance to each optimum, relative (default 1e-6)")
     add("--max-iter", type=_positive, default=100, help="iterations of a fit (default 100)")
     add("--plot", metavar="PATH", help="a figure: .svg, .html or (with matplotlib) .png")
     add("--json", action="store_true", help="print everything as JSON instead of the report")
     add("--quiet", action="store_true", help="print nothing but problems")
+
+
+def _add_policy(parser: _Parser) -> None:
+    """What the model does with rows that lack what it needs; a name of two words may be written with a hyphen."""
+    parser.add_argument(
+        "--policy",
+        type=lambda text: text.replace("-", " "),
+        choices=POLICIES,
+        default="error",
+        metavar="POLICY",
+        help="of the model, for levels it has not seen and an absent offset: error (default); missing, no prediction; "
+        "baseline, the reference level and offset 0; and for levels that are missing, in the fit, too: own-level, a "
+        "level 'missing'; shrunken, under a penalty, no level",
+    )
 
 
 def predict_parser() -> _Parser:

@@ -14,7 +14,8 @@ GRAMMAR = """\
 formulas
   y ~ a + b             y explained by columns a and b; text, true/false and categories become levels
   y ~ .                 by all other columns;  y ~ . - id  without one of them
-  C(g)                  a column of numbers taken as categories;  C(g, ref="b")  compares with level b
+  C(g)                  a column of numbers taken as categories;  C(g, ref="b")  compares with level b;
+                        under a penalty nothing does (each level has a coefficient) but with  C(g, treatment)
   a:b    a*b            interaction;  a + b + a:b
   (a + b + c)^2         all of them and their pairs
   0 +    - 1            no intercept
@@ -72,11 +73,14 @@ examples
 
 WEIGHT_KIND = "a weight of w means w rows, w times in the log-likelihood, or w of a population (default: frequency)"
 
+RELAX = "the columns of each fit without the penalty, too; cv chooses among blends of the two"
+
 PREDICT = f"""\
 Predict for every row of a table with a saved model; CSV, one line a row, in the order of the table.
 
 Columns are found by name; their order is free and others are ignored.  A row with a missing value gets an empty
-prediction, and a note on standard error counts them.  A level that the model has not seen is an error.
+prediction, and a note on standard error counts them.  A level that the model has not seen is an error, unless the model
+was fitted with another --policy.
 
 examples
   berkson predict births.model.json new.csv
@@ -113,9 +117,9 @@ example
 PENALTY = """\
 penalty
   losses / total weight + lambda sum_j (l1_ratio |coef_j| + (1 - l1_ratio) / 2 coef_j^2), as glmnet has it, coefficients
-  in units of their columns' standard deviations.  Each level of a factor but its reference is a column of its own;
-  --group-terms keeps them together.  --unpenalised names columns of the design (C(race)[2]), terms (C(race)) or
-  columns of the table (race).
+  in units of their columns' standard deviations.  Each level of a factor is a column of its own (one tells two levels
+  apart; C(g, treatment) leaves out the reference); --group-terms keeps them together.  --unpenalised names columns of
+  the design (C(race)[2]), terms (C(race)) or columns of the table (race).
 """
 
 PATH = f"""\
@@ -140,6 +144,7 @@ chosen, for berkson predict.
 examples
   berkson cv births.csv "low ~ ." --folds 10 --save lasso.json --plot cv.html
   berkson cv births.csv "low ~ . - id" --groups hospital --rule 1se --measure auc
+  berkson cv births.csv "low ~ ." --relax --policy own-level --save relaxed.json
   berkson predict lasso.json new.csv
 
 {FILES}

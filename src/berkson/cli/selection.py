@@ -15,13 +15,17 @@ from berkson.report.progress import stage
 
 if TYPE_CHECKING:
     from berkson.formula import Formula
+    from berkson.logistic.paths import LogitCrossValidation
+    from berkson.logistic.penalised import PenalisedFit
+
+GAMMAS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of --relax, as glmnet has them
 
 
 def path(argv: Sequence[str]) -> int:
     """Run `berkson path`; the exit code."""
     args = path_parser().read(argv)
     from berkson.logistic.selection import path as fit_path
-    from berkson.report.path_record import path_record
+    from berkson.report.path_record import path_record, relaxed_record
     from berkson.report.path_report import path_blocks
 
     formula = _ready(args)
@@ -31,9 +35,12 @@ def path(argv: Sequence[str]) -> int:
     if args.plot is not None:
         found.plot(args.plot)
     if args.json and not args.quiet:
-        _print_json(path_record(found.prepared, found.found))
+        relaxed = {"relaxed": relaxed_record(found.prepared, found.relaxed.found)} if args.relax else {}
+        _print_json(path_record(found.prepared, found.found) | relaxed)
     elif not args.quiet:
         show(list(path_blocks(found.prepared, found.found)), sys.stdout)
+        if args.relax:
+            show(list(found.relaxed.summary().blocks), sys.stdout)
         _tell("Figure", args.plot)
     certified = found.certified
     status = "" if certified.all() else found.found.status(int((~certified).argmax()))
@@ -60,6 +67,7 @@ def cv(argv: Sequence[str]) -> int:
             seed=args.seed,
             measure=args.measure,
             progress=progress,
+            relax=GAMMAS if args.relax else None,
             **_options(args),
         )
         chosen = found.best(args.rule)
@@ -68,9 +76,11 @@ def cv(argv: Sequence[str]) -> int:
     if save is not None:
         chosen.save(save)
     if args.json and not args.quiet:
-        _print_json(cross_validation_record(found.path.prepared, found.found, args.rule))
+        _print_json(cross_validation_record(found.path.prepared, found.found, args.rule) | _blended(found, chosen))
     elif not args.quiet:
         show(list(cross_validation_blocks(found.path.prepared, found.found)), sys.stdout)
+        if args.relax:
+            show(list(found.summary().blocks), sys.stdout)
         _tell("Figure", args.plot)
         _tell(f"Model of lambda {significant(chosen.lambda_)} (--rule {args.rule})", save)
     if args.quiet:
@@ -105,9 +115,22 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         "weights": args.weights,
         "offset": args.offset,
         "missing": "drop" if args.missing == "drop" else "raise",
+        "policy": args.policy,
         "tol": args.tol,
         "max_iterations": args.max_iter,
     }
+
+
+def _blended(found: LogitCrossValidation, chosen: PenalisedFit) -> dict[str, Any]:
+    """What the choice among blends adds to the record, where there was one: means by gamma and lambda."""
+    from berkson.logistic.relaxed import RelaxedFit
+    from berkson.logistic.relaxed_choice import LogitRelaxedCrossValidation
+
+    if not isinstance(found, LogitRelaxedCrossValidation) or not isinstance(chosen, RelaxedFit):
+        return {}
+    from berkson.report.path_record import blends_record
+
+    return blends_record(found.relaxed) | {"chosen": chosen.lambda_, "chosen_gamma": chosen.gamma}
 
 
 def _print_json(data: dict[str, Any]) -> None:

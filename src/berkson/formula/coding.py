@@ -6,6 +6,10 @@ the four spaces {}, a-, b- and a-:b- (a- for the contrasts of a), and needs colu
 that is R's coding: a factor is coded by contrasts where the term without it is in the model already, else in full.
 Where they do not (`y ~ a:b`, whose full product would repeat the intercept and which R leaves singular), each space
 gets its own product of contrasts, which is the coding of a*b and spans the same.
+
+Under a penalty a coding that spans the same is not the same: what is shrunk are differences to a reference.  So factors
+are symmetric there, in full in every term, whatever else spans them; one column still tells two levels apart, in a term
+of its own, since the penalty of a difference does not depend on its sign.
 """
 
 from __future__ import annotations
@@ -39,12 +43,32 @@ MAX_CHARACTERS = 100_000_000  # of all names of columns
 class Factor:
     """The levels that a model knows of a categorical variable, in order, and how they are coded beside an intercept.
 
-    `reference` is the level that treatment contrasts compare with; for other contrasts, the first.
+    `reference` is the level that treatment contrasts compare with; for other contrasts, the first.  `symmetric`: each
+    level has a column, wherever the factor stands.  A missing value, or a level that is not known, is read as the level
+    `unknown` or, where `shrunken`, as none, and the row is 0 in all of the factor's columns; else its row is missing.
     """
 
     levels: tuple[str, ...]
     reference: str
     contrasts: str = "treatment"
+    symmetric: bool = False
+    unknown: str | None = None
+    shrunken: bool = False
+
+    @property
+    def absorbs(self) -> bool:
+        """Whether rows without a level that is known are not missing."""
+        return self.shrunken or self.unknown is not None
+
+    @property
+    def codes(self) -> int:
+        """How many codes rows may have: the levels and, where `shrunken`, one more that has no column."""
+        return len(self.levels) + self.shrunken
+
+    @property
+    def in_place(self) -> int:
+        """The code of a row without a level that is known, where that is not missing."""
+        return len(self.levels) if self.unknown is None else self.levels.index(self.unknown)
 
 
 def is_categorical(variable: Node, kinds: Mapping[str, Kind]) -> bool:
@@ -90,17 +114,18 @@ def code(
     products: list[Product] = []
     spaces = characters = 0
     for term in terms:
-        groups = tuple(v for v in term if v in factors)
+        always = {v: True for v in term if v in factors and _is_full(factors[v], term, intercept)}
+        groups = tuple(v for v in term if v in factors and v not in always)
         spaces += 2 ** min(len(groups), MAX_FACTORS + 1)
         if len(groups) > MAX_FACTORS or spaces > MAX_SPACES:
             raise FormulaError(f"the term {_shown(term)} crosses too many factors; leave some of them out")
-        known = spanned.setdefault(frozenset(v for v in term if v not in factors), set())
+        known = spanned.setdefault(frozenset(v for v in term if v not in groups), set())
         for coded in _codings({v: bits[v] for v in groups}, known):
-            full = dict(coded)
+            full = always | dict(coded)
             labels = {v: named(v, full.get(v, False)) for v in term if v in full or v not in factors}
             start, width = products[-1].stop if products else 0, prod(map(len, labels.values()))
-            indicators = tuple((v, f) for v, f in coded if f or factors[v].contrasts == "treatment")
-            if start + width > MAX_COLUMNS or prod(len(factors[v].levels) for v, _ in indicators) > MAX_CELLS:
+            indicators = tuple((v, f) for v, f in full.items() if f or factors[v].contrasts == "treatment")
+            if start + width > MAX_COLUMNS or prod(factors[v].codes for v, _ in indicators) > MAX_CELLS:
                 raise FormulaError(
                     f"the term {_shown(term)} needs more than {MAX_COLUMNS} columns or {MAX_CELLS} cells; "
                     "leave it out or give its factors fewer levels"
@@ -111,6 +136,12 @@ def code(
             numbers = tuple(v for v in labels if (v, full.get(v)) not in indicators)
             products.append(Product(term, numbers, indicators, start, start + width, labels))
     return tuple(products)
+
+
+def _is_full(factor: Factor, term: Term, intercept: bool) -> bool:
+    """Whether each level of a factor has a column in a term, whatever other terms span."""
+    alone = len(term) == 1 and intercept
+    return factor.symmetric and not (alone and len(factor.levels) == 2 and not factor.shrunken)
 
 
 class _Labels:
@@ -192,8 +223,8 @@ def cell_columns(item: Product, factors: Mapping[Node, Factor]) -> npt.NDArray[n
     kept: npt.NDArray[np.bool_] = np.ones(1, dtype=bool)
     columns: npt.NDArray[np.int64] = np.full(1, item.start, dtype=np.int64)
     for variable, full in item.factors:
-        levels, step = factors[variable].levels, item.steps[variable]
-        coded = np.array([full or level != factors[variable].reference for level in levels])
+        factor, step = factors[variable], item.steps[variable]
+        coded = np.array([full or level != factor.reference for level in factor.levels] + [False] * factor.shrunken)
         kept = np.outer(coded, kept).ravel()
         columns = np.add.outer(step * (np.cumsum(coded) - 1), columns).ravel()
     return np.where(kept, columns, -1)

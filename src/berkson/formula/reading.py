@@ -43,9 +43,17 @@ class Reader:
         """Codes (n,) into the levels of a factor, -1 where missing.  UnseenLevelError as `codes_into`."""
         if variable not in self.read:
             (name,) = columns_of(variable)
-            levels = self.factors[variable].levels
-            self.read[variable] = codes_into(self.table[name], self.kinds[name], levels, self.complete)
+            factor = self.factors[variable]
+            relevant = self.nowhere if factor.absorbs else self.complete
+            codes = codes_into(self.table[name], self.kinds[name], factor.levels, relevant)
+            if factor.absorbs and (absent := codes < 0).any():
+                codes = np.where(absent, np.int32(factor.in_place), codes)
+            self.read[variable] = codes
         return self.read[variable]
+
+    def nowhere(self) -> Array:
+        """No row (n,)."""
+        return np.zeros(self.table.n_rows, dtype=bool)
 
     def numbers(self, variable: Node) -> Array:
         """Values (n,) of a column, of arithmetic or of a basis of one column, NaN where missing.

@@ -25,6 +25,7 @@ from berkson.table import Kind, quoted, shorten
 
 _KEYS = ("response", "intercept", "terms", "columns", "factors", "notes")
 _MORE_KEYS = ("bases", "offsets")
+_FACTOR_KEYS = ("contrasts", "symmetric", "unknown", "shrunken")  # left out where they are as usual
 _MAX_TEXT = 100_000  # characters of a name or level
 
 
@@ -52,8 +53,9 @@ def schema_to_dict(schema: Schema) -> dict[str, Any]:
 
 
 def _factor_to_dict(factor: Factor) -> dict[str, Any]:
-    coded = {} if factor.contrasts == "treatment" else {"contrasts": factor.contrasts}
-    return {"levels": list(factor.levels), "reference": factor.reference, **coded}
+    plain = Factor(factor.levels, factor.reference)
+    more = {key: getattr(factor, key) for key in _FACTOR_KEYS if getattr(factor, key) != getattr(plain, key)}
+    return {"levels": list(factor.levels), "reference": factor.reference, **more}
 
 
 def schema_from_dict(data: Any) -> Schema:
@@ -150,7 +152,7 @@ def _factors(data: Any, terms: tuple[Term, ...], kinds: Mapping[str, Kind]) -> d
     factors: dict[Node, Factor] = {}
     for text, value in _mapping(data, "'factors'").items():
         what = f"the factor {quoted(text)}"
-        saved = _mapping(value, what, ("levels", "reference"), ("contrasts",))
+        saved = _mapping(value, what, ("levels", "reference"), _FACTOR_KEYS)
         levels = _levels(saved["levels"], f"the levels of {quoted(text)}")
         reference = _text(saved["reference"], "a reference")
         if len(levels) < 2 or reference not in levels:
@@ -161,7 +163,15 @@ def _factors(data: Any, terms: tuple[Term, ...], kinds: Mapping[str, Kind]) -> d
                 f"the contrasts {quoted(contrasts)} of {quoted(text)} are none of {', '.join(CONTRASTS)}"
             )
         refuse_many(what, contrasts, len(levels))
-        factors[_variable(text)] = Factor(levels, reference, contrasts)
+        symmetric, shrunken = saved.get("symmetric", False), saved.get("shrunken", False)
+        unknown = _text(saved["unknown"], "the level 'unknown'") if "unknown" in saved else None
+        if not isinstance(symmetric, bool) or not isinstance(shrunken, bool):
+            raise FormulaError(f"'symmetric' or 'shrunken' of {what} is neither true nor false")
+        if (symmetric and contrasts != "treatment") or (shrunken and (unknown is not None or not symmetric)):
+            raise FormulaError(f"{what} is coded in two ways that exclude each other")
+        if unknown is not None and unknown not in levels:
+            raise FormulaError(f"{what} has no level 'unknown' that it names")
+        factors[_variable(text)] = Factor(levels, reference, contrasts, symmetric, unknown, shrunken)
     if {v for term in terms for v in term if is_categorical(v, kinds)} != set(factors):
         raise FormulaError("'factors' are not the categorical variables of the terms")
     return factors

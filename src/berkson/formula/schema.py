@@ -113,6 +113,15 @@ class Schema:
         variables = [*(v for term in self.terms for v in term), *self.offsets]
         return tuple(dict.fromkeys(c for v in variables for c in columns_of(v)))
 
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The predictors that a row must have a value of: all but those of factors that have a place for none."""
+        variables = [*(v for term in self.terms for v in term if not self._absorbs(v)), *self.offsets]
+        return tuple(dict.fromkeys(c for v in variables for c in columns_of(v)))
+
+    def _absorbs(self, variable: Node) -> bool:
+        return variable in self.factors and self.factors[variable].absorbs
+
     @property
     def term_columns(self) -> dict[str, list[int]]:
         """For each term, as text, the numbers of its design columns."""
@@ -127,7 +136,7 @@ class Schema:
         The columns of offsets count; those of the response unless response=False.
         """
         outcome = self.outcome.response.columns if self.outcome and response else ()
-        used = dict.fromkeys([*outcome, *self.predictors])
+        used = dict.fromkeys([*outcome, *self.required])
         rows = np.zeros(table.n_rows, dtype=bool)
         counts: dict[str, int] = {}
         for name in used:
@@ -246,7 +255,7 @@ class _Assembly:
         for variable, _ in item.factors:
             own = self.reader.codes(variable)[rows]
             codes = own if codes is None else np.where((codes < 0) | (own < 0), -1, codes + np.int64(cells) * own)
-            cells *= len(self.schema.factors[variable].levels)
+            cells *= self.schema.factors[variable].codes
         return codes
 
 

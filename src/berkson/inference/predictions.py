@@ -10,13 +10,13 @@ standard errors         of the link as above; of a probability P (1 - P) times t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from berkson.formula import Schema
-from berkson.formula.coding import codes_into
+from berkson.formula import Reading, Schema
+from berkson.formula.coding import Factor, codes_into
 from berkson.formula.syntax import columns_of
 from berkson.inference.covariance import Covariance
 from berkson.inference.effects import Kind, response_names
@@ -29,7 +29,9 @@ from berkson.table import Column, Table, listing, number_text, quoted
 
 F64 = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-Policy = Literal["error", "missing", "baseline"]
+Policy = Literal["error", "missing", "baseline", "own level", "shrunken"]
+
+POLICIES = get_args(Policy)
 
 NOT_ESTIMABLE = (
     "the prediction is left out in {rows}, of a kind that the data do not tell apart: a column that is a combination "
@@ -92,14 +94,15 @@ def predictions(
                 "error"     StatisticsError that names the column and the first row
                 "missing"   the row has no prediction (NaN)
                 "baseline"  the level is read as the reference, the offset as 0; a missing value stays missing
+                "own level", "shrunken"  of a fit with that policy, whose factors have a place for such rows; what is
+                            no level of a factor is an error
     Where two classes are separated, rows that infinite estimates move have the probability that they tend to, 0 or 1,
     NaN where it can be either, without an error.  Whatever is done to rows is told in `notes`.  Raises ValueError for
     an absent column and an undefined value.
     """
     if kind not in ("probability", "link"):
         raise StatisticsError(f"there is no kind {kind!r}; choose one of probability, link")
-    if policy not in ("error", "missing", "baseline"):
-        raise StatisticsError(f"there is no policy {policy!r}; choose one of error, missing, baseline")
+    refuse_other_policies(policy)
     model = Predictor(estimates, schema, limits=True)
     used = table.with_columns({name: table[name] for name in schema.predictors})
     used, notes = readable(schema, used, policy)
@@ -196,25 +199,42 @@ def _logits_of_probabilities(eta: F64) -> tuple[F64, F64]:
 # --- what new data lack ---------------------------------------------------------------------------------------------
 
 
+def refuse_other_policies(policy: object) -> None:
+    """StatisticsError for what is no policy."""
+    if policy not in POLICIES:
+        raise StatisticsError(f"policy={policy!r} is none of {listing(map(repr, POLICIES))}")
+
+
+def reading_of(policy: str, *, symmetric: bool = False, by_reference: tuple[str, ...] = ()) -> Reading:
+    """How a fit with a policy reads factors."""
+    absent: Literal["own level", "shrunken"] | None = None
+    if policy == "own level":
+        absent = "own level"
+    elif policy == "shrunken":
+        absent = "shrunken"
+    return Reading(symmetric, by_reference, absent)
+
+
 def readable(schema: Schema, table: Table, policy: Policy) -> tuple[Table, list[str]]:
     """The table with levels that the model has not seen made missing, or the reference, and notes of what was done."""
-    columns, notes = dict(table.columns), []
+    columns, notes = dict(table.columns), levels_in_place(schema, table)
     for name, column in table.columns.items():
         absent = column.missing()
-        if absent.any():
-            if policy == "error":
+        if name in schema.required and absent.any():
+            if policy not in ("missing", "baseline"):
                 raise StatisticsError(_sentence(f"column {quoted(name)} has no value", absent, "fill it in"))
             notes.append(f"column {quoted(name)} has no value in {_count(absent)}: no prediction there")
     for variable, factor in schema.factors.items():
         (name,) = columns_of(variable)
         column = columns[name]
-        codes = codes_into(column, schema.kinds[name], factor.levels, lambda: np.zeros(table.n_rows, dtype=bool))
-        unseen = (codes < 0) & ~column.missing()
+        if factor.absorbs:
+            continue
+        unseen = _unknown(schema, name, factor, column) & ~column.missing()
         if not unseen.any():
             continue
         known = f"the model knows {listing(factor.levels)}"
         first = quoted(_text(column, int(np.argmax(unseen))))
-        if policy == "error":
+        if policy not in ("missing", "baseline"):
             problem = f"column {quoted(name)} holds level {first}, which the model has not seen,"
             raise StatisticsError(_sentence(problem, unseen, known))
         done = "no prediction there" if policy == "missing" else f"read as the reference {quoted(factor.reference)}"
@@ -226,6 +246,25 @@ def readable(schema: Schema, table: Table, policy: Policy) -> tuple[Table, list[
             )
         columns[name] = _recoded(column, unseen, factor.reference if policy == "baseline" else None)
     return table.with_columns(columns), notes
+
+
+def levels_in_place(schema: Schema, table: Table) -> list[str]:
+    """Notes on rows without a level that the model knows, of factors that have a place for them."""
+    notes = []
+    for variable, factor in schema.factors.items():
+        (name,) = columns_of(variable)
+        if factor.absorbs and (unknown := _unknown(schema, name, factor, table[name])).any():
+            done = "none" if factor.unknown is None else quoted(factor.unknown)
+            notes.append(
+                f"column {quoted(name)} has no level that the model knows in {_count(unknown)}: read as {done}"
+            )
+    return notes
+
+
+def _unknown(schema: Schema, name: str, factor: Factor, column: Column) -> Flags:
+    """The rows (n,) without a level that the model knows."""
+    codes = codes_into(column, schema.kinds[name], factor.levels, lambda: np.zeros(len(column.values), dtype=bool))
+    return np.asarray(codes < 0)
 
 
 def _recoded(column: Column, rows: Flags, level: str | None) -> Column:
@@ -259,7 +298,7 @@ def _offset(
         offset = table[offset].as_number().values.astype(np.float64)
     elif isinstance(offset, str) or (offset is None and estimates.problem.offset is not None and not schema.offsets):
         name = f"column {quoted(offset)} as its offset" if isinstance(offset, str) else "an offset"
-        if policy == "error":
+        if policy not in ("missing", "baseline"):
             raise StatisticsError(
                 f"the fit had {name}, and {table.source} has none: without it every prediction would be "
                 "wrong; give it, or choose policy='baseline' for an offset of 0"
@@ -274,7 +313,7 @@ def _offset(
     absent = np.asarray(~np.isfinite(offset.reshape(n, -1)).all(axis=1))
     if not absent.any():
         return offset, []
-    if policy == "error":
+    if policy not in ("missing", "baseline"):
         raise StatisticsError(_sentence("the offset has no finite value", absent, "fill it in"))
     filled = np.where(absent if offset.ndim == 1 else absent[:, None], np.nan, offset)
     return filled, [f"the offset has no finite value in {_count(absent)}: no prediction there"]

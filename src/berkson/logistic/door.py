@@ -13,6 +13,7 @@ from berkson.fit import Fit, fit
 from berkson.formula import Formula, parse
 from berkson.inference.bias_reduction import Method
 from berkson.inference.estimates import Estimates, WeightKind
+from berkson.inference.predictions import Policy, reading_of, refuse_other_policies
 from berkson.logistic.inputs import Options, clusters_by, trials_of
 from berkson.logistic.numbers import with_covariance
 from berkson.logistic.reading import class_number, solved
@@ -49,7 +50,7 @@ def logit(
     level: float = 0.95,
     bias_reduction: Literal["firth", "mean", "median"] | None = None,
     strength: float = 0.0,
-    policy: Literal["error", "missing", "baseline"] = "error",
+    policy: Policy = "error",
     tol: float = 1e-8,
     max_iterations: int = 100,
     penalty: PenaltyName | None = None,
@@ -81,9 +82,14 @@ def logit(
     cluster         which rows belong together: name of a column (or two, in a list), or values
     level           of intervals
     bias_reduction  "firth" (the mean: Jeffreys' prior) or "median": estimates with less bias, finite on separated data
-    strength        of a ridge penalty, strength / 2 |coef|^2; such a fit has estimates, but no standard errors
+    strength        of a ridge penalty, strength / 2 |coef|^2; such a fit has estimates, but no standard errors.  Under
+                    any penalty every level of a factor has a coefficient, so that answers do not depend on a reference,
+                    but for contrasts that the formula names: C(g, treatment)
     policy          for new rows that lack a value, hold a level not seen, or have no offset: "error"; "missing": no
-                    prediction; "baseline": the reference level, offset 0.  Saved with the model; see `LogitFit.predict`
+                    prediction; "baseline": the reference level, offset 0.  Of factors, in the fit and in new rows:
+                    "own level": rows without a level have the level `missing`, as have levels not seen (where no row of
+                    the fit lacks one: under a penalty "shrunken", else "error"); "shrunken", under a penalty: such rows
+                    are 0 in all of the factor's columns, to where all levels are drawn.  Saved with the model
     tol             proved distance of the log-likelihood to its maximum, relative to the null model's
     penalty         "lasso", "ridge" or "elastic net" (l1_ratio=0.5), on the scale of `berkson.path`: a `PenalisedFit`,
                     with coefficients, predictions and a certificate, but no inference
@@ -120,11 +126,11 @@ def logit(
     _check_numbers(level, strength, tol, max_iterations)
     if not isinstance(intercept, (bool, np.bool_)):
         raise ValueError(f"intercept={intercept!r} is neither True nor False")
-    if policy not in ("error", "missing", "baseline"):
-        raise ValueError(f"policy={policy!r} is none of 'error', 'missing' and 'baseline'")
+    refuse_other_policies(policy)
     if weight_kind not in get_args(WeightKind):
         raise ValueError(f"weight_kind={weight_kind!r} is none of {listing(get_args(WeightKind))}")
-    reading = Options(event, weights, offset, missing == "drop", strength, intercept)
+    factors = reading_of(policy, symmetric=strength > 0.0)
+    reading = Options(event, weights, offset, missing == "drop", strength, intercept, factors=factors)
     if isinstance(formula, (str, Formula)) and (parse(formula) if isinstance(formula, str) else formula).has_smooths:
         from berkson.logistic.smooth import smooth_fit
 
@@ -165,7 +171,7 @@ def _refuse_with_smooths(options: dict[str, Any]) -> None:
 
 def _refuse_alone(options: dict[str, Any]) -> None:
     """TypeError for options that there are not, ValueError for those of penalties."""
-    from berkson.logistic.selection import FOLDS, Asked
+    from berkson.logistic.asked import FOLDS, Asked
 
     known = [field.name for field in fields(Asked)]
     for name, value in options.items():

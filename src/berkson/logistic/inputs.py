@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from berkson.formula import Formula, Outcome, Schema, parse
+from berkson.formula import BY_REFERENCE, Formula, Outcome, Reading, Schema, parse
 from berkson.formula.formula import Response
 from berkson.formula.outcome import learn_outcome, read_outcome
 from berkson.formula.syntax import Name
@@ -45,6 +45,7 @@ class Options:
     intercept: bool
     apart: tuple[str, ...] = ()  # columns that `.` does not stand for, and that each row used has a value in
     smooths: bool = False  # whether the formula may have some
+    factors: Reading = BY_REFERENCE
 
 
 def read_formula(formula: str | Formula, data: Any, options: Options) -> Prepared:
@@ -64,6 +65,7 @@ def read_formula(formula: str | Formula, data: Any, options: Options) -> Prepare
         drop_missing=options.drop_missing,
         apart=options.apart,
         smooths=options.smooths,
+        reading=options.factors,
     )
 
 

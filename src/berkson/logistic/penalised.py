@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.inference.estimates import StatisticsError
-from berkson.inference.predictions import Policy, readable
+from berkson.inference.predictions import Policy, readable, refuse_other_policies
 from berkson.kernels.reference import sigmoid, softmax
 from berkson.logistic.answers import shaped
 from berkson.logistic.fitted import Fitted
@@ -191,8 +191,7 @@ class PenalisedFit(Fitted, Shown):
         """
         if kind not in ("probability", "link", "class"):
             raise ValueError(f"kind={kind!r} is no kind of prediction; choose 'probability', 'link' or 'class'")
-        if policy not in (None, "error", "missing", "baseline"):
-            raise ValueError(f"policy={policy!r} is none of 'error', 'missing' and 'baseline'")
+        refuse_other_policies(policy or self.policy)
         self._require()
         if new is None:
             eta = self.model.linear_predictor(self.prepared.complete)
@@ -226,7 +225,7 @@ class PenalisedFit(Fitted, Shown):
             wanted = name if offset is None else offset
             if wanted in table.columns or isinstance(offset, str):
                 return used.having({name: replace(table[wanted], name=name)}), notes
-            if policy == "error":
+            if policy not in ("missing", "baseline"):
                 what = "" if name == OFFSET else f" {name!r}"
                 raise ValueError(f"the fit had an offset{what}, so a prediction needs one: give offset=, 0 for none")
             done = "taken as 0 in every row" if policy == "baseline" else "no prediction in any row"

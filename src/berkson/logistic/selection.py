@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 
-from berkson.inference.estimates import WeightKind
 from berkson.inference.predictions import Policy
+from berkson.logistic.asked import FOLDS, Asked, Progress, asked_of
 from berkson.logistic.frames import Frames
-from berkson.logistic.inputs import Options, index_of
+from berkson.logistic.inputs import index_of
 from berkson.logistic.paths import LogitCrossValidation, LogitPath, Rule
 from berkson.logistic.penalised import PenalisedFit
-from berkson.logistic.penalties import bounds_by_name, factors_by_name, groups_by_name, l1_ratio_of, numbers, one_lambda
+from berkson.logistic.penalties import (
+    l1_ratio_of,
+    numbers,
+    one_lambda,
+)
 from berkson.logistic.reading import class_number, codes_by, solved
 from berkson.logistic.stability import LogitStability
 from berkson.model import Prepared
@@ -26,94 +30,10 @@ from berkson.select import path as paths
 from berkson.select.measures import MEASURES, Measure
 from berkson.select.start import Scale
 from berkson.select.uniqueness import doubt
-from berkson.table import listing, suggestion
+from berkson.table import listing
 
-Progress = Callable[[float], None]
 FINE = 1e-18  # of the null objective: where fits of small tables go, whose coefficients then have six digits
 SMALL = 5e8  # multiplications of a Hessian, of columns or of rows, up to which the way there takes no second
-FOLDS = ("folds", "groups", "seed", "measure", "relax")  # options of `cross_validate` besides those of a path
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The options of `path`, which `cross_validate` and `logit` have, too; see there."""
-
-    l1_ratio: float = 1.0
-    lambdas: Any = None
-    count: int = 100
-    smallest: float | None = None
-    unpenalised: str | Iterable[str] = ()
-    factors: Any = None
-    column_groups: Any = None
-    share: float = 0.0
-    lower: Any = None
-    upper: Any = None
-    standardize: bool = True
-    scale: Scale = "mean"
-    complete: bool = False
-    event: object | None = None
-    weights: Any = None
-    offset: Any = None
-    intercept: bool = True
-    missing: Literal["drop", "raise"] = "drop"
-    policy: Policy = "error"
-    tol: float = 1e-6
-    max_iterations: int = 100
-    progress: Progress | None = None
-    weight_kind: WeightKind = "precision"  # of `logit` alone; a path takes weights as they are
-
-    def check(self) -> None:
-        """ValueError, one sentence, for what the engine does not look at."""
-        for name in ("l1_ratio", "count", "tol", "max_iterations", "share"):
-            if not isinstance(getattr(self, name), (int, float, np.number)):
-                raise ValueError(f"{name}={getattr(self, name)!r} is no number")
-        for name in ("count", "max_iterations"):
-            value = getattr(self, name)
-            if not (float(value).is_integer() and value > 0):
-                raise ValueError(f"{name}={value:g} is no whole number above 0: give one, such as 100")
-        for name in ("standardize", "complete", "intercept"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise ValueError(f"{name}={getattr(self, name)!r} is neither True nor False")
-        if self.smallest is not None and not isinstance(self.smallest, (int, float, np.number)):
-            raise ValueError(f"smallest={self.smallest!r} is no number: give a part of the largest lambda, say 1e-4")
-        if self.share and self.column_groups is None:
-            raise ValueError("share= divides a penalty between groups and their columns: give column_groups= as well")
-        if self.weight_kind not in get_args(WeightKind):
-            raise ValueError(f"weight_kind={self.weight_kind!r} is none of {listing(get_args(WeightKind))}")
-        if not 0.0 < self.tol < 1.0:
-            raise ValueError(f"tol={self.tol:g} is no distance relative to the null model's objective: give 1e-6, say")
-        if self.missing not in ("drop", "raise"):
-            raise ValueError(f"missing={self.missing!r} is neither 'drop' nor 'raise'")
-        if self.policy not in ("error", "missing", "baseline"):
-            raise ValueError(f"policy={self.policy!r} is none of 'error', 'missing' and 'baseline'")
-
-    def reading(self, apart: tuple[str, ...] = ()) -> Options:
-        """How the caller's rows are read."""
-        drop = self.missing == "drop"
-        return Options(self.event, self.weights, self.offset, drop, 0.0, bool(self.intercept), apart)
-
-    def of_path(self, prepared: Prepared, groups: str) -> dict[str, Any]:
-        """The engine's options; `groups` is what it calls those of columns."""
-        schema = prepared.schema
-        engine: dict[str, Any] = {
-            "l1_ratio": float(self.l1_ratio),
-            "lambdas": None if self.lambdas is None else numbers(self.lambdas, "lambdas"),
-            "count": int(self.count),
-            "smallest": self.smallest,
-            "factors": factors_by_name(schema, self.unpenalised, self.factors),
-            "standardize": bool(self.standardize),
-            "scale": self.scale,
-            "complete": bool(self.complete),
-            "tol": float(self.tol),
-            "max_iterations": int(self.max_iterations),
-            "progress": self.progress,
-        }
-        if self.column_groups is not None:
-            engine |= {groups: groups_by_name(prepared, self.column_groups), "share": float(self.share)}
-        for name, default in (("lower", -np.inf), ("upper", np.inf)):
-            if getattr(self, name) is not None:
-                engine[name] = bounds_by_name(schema, getattr(self, name), name, default)
-        return engine
 
 
 def path(
@@ -168,8 +88,9 @@ def path(
     progress        told, after each penalty, the part of them that is done
 
     A name means a design column (`race[2]`), a term (`C(race)`), or a column of the table (`race`).  Each level of a
-    factor but its reference is a column of its own, which the lasso takes or leaves by itself.  Raises ValueError, one
-    sentence, for what has no path.
+    factor is a column of its own (one column tells two levels apart), so that nothing depends on a reference, and the
+    lasso takes or leaves it by itself; but for factors that are not penalised, and contrasts that the formula names:
+    `C(race, treatment)` leaves out the reference, as R's model.matrix does.  Raises ValueError, one sentence.
 
     >>> data = {"case": [0, 0, 1, 0, 1, 1], "dose": [1, 2, 3, 4, 5, 6]}
     >>> path("case ~ dose", data, lambdas=[0.2, 0.1], tol=1e-10).coef
@@ -230,7 +151,7 @@ def cross_validate(
     `.` in a formula does not stand for the columns of folds and groups, and rows that lack one are left out.  Raises
     ValueError, one sentence; what to know of the choice, such as a best lambda at the end of the path, is in `notes`.
     """
-    asked = _asked("cross_validate", options, FOLDS)
+    asked = asked_of("cross_validate", options, FOLDS)
     if not _is_count(seed) or seed < 0:
         raise ValueError(f"seed={seed!r} is no whole number from 0 on")
     if measure not in MEASURES:
@@ -305,7 +226,7 @@ def stability_selection(
     for name, value in (("threshold", threshold), ("false_selections", false_selections)):
         if not isinstance(value, (int, float, np.number)):
             raise ValueError(f"{name}={value!r} is no number")
-    asked = _asked("stability_selection", options, STABILITY)
+    asked = asked_of("stability_selection", options, STABILITY)
 
     def solve(given: Prepared) -> stability.StabilitySelection:
         engine = {name: value for name, value in asked.of_path(given, "groups").items() if name not in NO_PART}
@@ -335,7 +256,7 @@ def penalised(
 ) -> PenalisedFit:
     """The fit of `logit(..., penalty=)`: at lambda_, or at the one that cross-validation chooses, whose notes are
     warnings."""
-    _asked("logit", {name: value for name, value in options.items() if name not in FOLDS}, FOLDS)
+    asked_of("logit", {name: value for name, value in options.items() if name not in FOLDS}, FOLDS)
     options = options | {"l1_ratio": l1_ratio_of(penalty, options.get("l1_ratio"))}
     if (lambda_ is None) == (select is None):
         raise ValueError("how strong is the penalty to be: give lambda_=, or select='cv', one of them")
@@ -354,7 +275,7 @@ def penalised(
                 raise ValueError(
                     f"{name}= is for select='cv'; with lambda_= there is one penalty, and nothing is chosen"
                 )
-        asked = _asked("logit", options | {"lambdas": [one_lambda(lambda_)]})
+        asked = asked_of("logit", options | {"lambdas": [one_lambda(lambda_)]})
         prepared, engine, frames = _solved(formula, data, asked)
         fit = PenalisedFit(prepared, frames, engine, "as asked", asked.policy)
         if (said := doubt(engine, 0)) is not None:
@@ -382,14 +303,3 @@ def _is_small(given: Prepared) -> bool:
 
 def _is_count(given: Any) -> bool:
     return isinstance(given, (int, np.integer)) and not isinstance(given, bool)
-
-
-def _asked(door: str, options: dict[str, Any], more: tuple[str, ...] = ()) -> Asked:
-    """TypeError for an option that there is not; `more`: those that the door has besides."""
-    known = [field.name for field in fields(Asked)]
-    for name in options:
-        if name not in known:
-            raise TypeError(f"{door}() has no option {name!r}{suggestion(name, [*known, *more])}")
-    asked = Asked(**options)
-    asked.check()
-    return asked

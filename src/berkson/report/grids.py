@@ -137,7 +137,7 @@ def _unproved(estimates: Estimates) -> bool:
 
 def _origin(schema: Schema) -> str:
     """What e^intercept is, where that can be said: not of contrasts that compare with a mean, nor of splines."""
-    if schema.bases or any(factor.contrasts != "treatment" for factor in schema.factors.values()):
+    if schema.bases or any(f.contrasts != "treatment" or f.symmetric for f in schema.factors.values()):
         return ""
     return "odds at 0 and references" if schema.factors else "odds at 0"
 

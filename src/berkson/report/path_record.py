@@ -8,6 +8,7 @@ from typing import Any, Literal
 from berkson.model import Prepared, classes_of
 from berkson.select.cross_validation import CrossValidation
 from berkson.select.path import Path
+from berkson.select.relaxed import Relaxed, RelaxedCrossValidation
 
 
 def path_record(given: Prepared, found: Path) -> dict[str, Any]:
@@ -45,6 +46,28 @@ def cross_validation_record(given: Prepared, found: CrossValidation, rule: Liter
         "notes": list(found.notes),
         "passes": float(found.passes),
         "seconds": float(found.seconds),
+    }
+
+
+def relaxed_record(given: Prepared, found: Relaxed) -> list[dict[str, Any]]:
+    """Of each lambda the fit without a penalty on the columns that it has, null where there is none, and why."""
+    path, gaps = found.as_path(0.0), found.gap
+    return [
+        {"lambda": float(path.lambdas[i]), "refused": refused or None, "gap": _finite(gaps[i])}
+        | {"coefficients": _coefficients(given, path, i) if math.isfinite(gaps[i]) else None}
+        for i, refused in enumerate(found.refused)
+    ]
+
+
+def blends_record(found: RelaxedCrossValidation) -> dict[str, Any]:
+    """The means of blends, a list for each gamma, and the choice among them."""
+    return {
+        "gammas": found.gammas.tolist(),
+        "blends": [[_finite(value) for value in mean] for mean in found.mean.tolist()],
+        "lambda_min": found.lambda_min,
+        "gamma_min": found.gamma_min,
+        "lambda_1se": found.lambda_1se,
+        "gamma_1se": found.gamma_1se,
     }
 
 

@@ -90,13 +90,11 @@ def _head(given: Prepared, found: Path) -> Iterator[Block]:
     if free:
         yield Paragraph(f"not penalised: {listing(free)}")
     if (
-        any(len(f.levels) > 2 for f in given.schema.factors.values())
+        any(f.symmetric and len(f.levels) > 2 for f in given.schema.factors.values())
         and found.options.groups is None
         and found.options.l1_ratio > 0.0
     ):
-        yield Paragraph(
-            "each level of a factor but its reference is a column of its own, which comes and goes by itself", "quiet"
-        )
+        yield Paragraph("each level of a factor is a column of its own, which comes and goes by itself", "quiet")
     yield from (Paragraph(sentence(note)) for note in given.schema.notes)
 
 

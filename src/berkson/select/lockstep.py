@@ -23,6 +23,7 @@ import numpy.typing as npt
 from berkson.penalty import ElasticNet
 from berkson.rows.questions import Evaluate, Evaluation, Sample
 from berkson.rows.weightings import Weightings
+from berkson.select.flat import flat_among
 from berkson.select.folds import Folds
 from berkson.select.regularizer import Regularizer
 from berkson.select.start import Start
@@ -190,7 +191,16 @@ def regularizers_of(start: Start, folds: Folds) -> list[Regularizer]:
     """Of each fold: where columns are standardised, by the fold's own rows."""
     if not start.options.standardize:
         return [start.regularizer] * folds.count
-    return [replace(start.regularizer, unit=unit) for unit in training_units(start.rows, folds)]
+    return [_trained(start, folds, k, unit) for k, unit in enumerate(training_units(start.rows, folds))]
+
+
+def _trained(start: Start, folds: Folds, k: int, unit: F64) -> Regularizer:
+    """The regularizer of fold k, in which a level of a factor may have no rows."""
+    own, flat = replace(start.regularizer, unit=unit), start.regularizer.flat
+    gone = own.gone(start.course.place)
+    if flat is None or not (flat[:, gone] != 0.0).any():
+        return own
+    return replace(own, flat=flat_among(start.rows, flat, gone, folds.trained_by(k)))
 
 
 def _everything(start: Start) -> Sample:

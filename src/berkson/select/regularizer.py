@@ -7,11 +7,12 @@ with the coefficients of standardised columns where `standardize` (so that units
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from berkson.flat_penalty import FlatNet
 from berkson.penalty import ElasticNet, elastic_net
 from berkson.problem import InputError
 from berkson.rows.coordinates import Coordinates
@@ -26,11 +27,12 @@ HELD = 1.0  # a ridge on coefficients that are zero, which only keeps matrices r
 class Regularizer:
     """l1_ratio from 0 (ridge) to 1 (lasso); factor (p,) by which a column's penalty counts (0: free, inf: its
     coefficient is zero); unit (p,) what its coefficient is multiplied by: 1, or the column's standard deviation (0: it
-    has none, and its coefficient is zero)."""
+    has none, and its coefficient is zero); flat (m, size): in theta, directions in which the loss does not change."""
 
     l1_ratio: float
     factor: F64
     unit: F64
+    flat: F64 | None = field(default=None, kw_only=True)
 
     @property
     def waits(self) -> bool:
@@ -49,6 +51,8 @@ class Regularizer:
         factor = np.where(held, 0.0, factor)
         ridge = np.where(held, HELD, amount * (1.0 - self.l1_ratio) * factor * per_theta * per_theta)
         lasso = np.where(held, np.inf, amount * self.l1_ratio * factor * per_theta)
+        if self.flat is not None and self.l1_ratio == 1.0 and not (self.flat[:, held] != 0.0).any():
+            return FlatNet(ridge, lasso, self.flat)
         return elastic_net(ridge, lasso, place)
 
     def without(self, place: Coordinates, *, columns: bool = False) -> ElasticNet:
@@ -66,6 +70,10 @@ class Regularizer:
         threshold = Regularizer(ratio, self.factor, self.unit).penalty(1.0, place).threshold
         penalised = np.isfinite(threshold) & (threshold > 0.0)
         return float((np.abs(gradient[penalised]) / threshold[penalised]).max(initial=0.0))
+
+    def gone(self, place: Coordinates) -> npt.NDArray[np.bool_]:
+        """Which coordinates have columns of one value."""
+        return np.asarray(self._unit(place) == 0.0)
 
     def _unit(self, place: Coordinates) -> F64:
         unit: F64 = np.append(self.unit, 1.0)

@@ -119,7 +119,7 @@ def _prove(model: Model, penalty: ElasticNet, course: Course, seen: Seen) -> Sol
             return proof
     proof = NOTHING
     if course.place.columns <= DENSE_UP_TO or penalty.strength.all():
-        exact = model.hessian + np.diag(penalty.strength) if model.fresh else None
+        exact = penalty.add(theta, model.at._replace(hessian=model.hessian)).hessian if model.fresh else None
         proof = yield from prove(
             theta,
             gradient,
