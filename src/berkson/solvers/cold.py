@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from berkson.certificate import Bound, Nearby, prove, prove_nearby
-from berkson.inverse import inverse_factor
+from berkson.certificate import NOTHING, Bound, Nearby, prove, prove_nearby
+from berkson.inverse import ABSENT, TYPICAL, inverse_factor
 from berkson.penalty import ElasticNet
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import Draw, Evaluate, Sample
@@ -31,6 +31,7 @@ QUARTER, ROUGH = 4, 10  # of a sample's rows, the steps from far away, where the
 LOOSE = 2.0  # times the squared error that a sample's optimum has anyway: where a step more is taken to be it
 SLOW = 4.0  # times unknowns a row of the sample, of the gap: a step that leaves more needs the Hessian where it ended
 DOUBTFUL = 0.5  # of the gap to prove that a sample of the rows has left: what its curvature may have lost on the way
+HOPELESS = 100.0  # a contraction of the proof that a reading or two of all rows do not mend
 
 
 def from_cold(theta: F64, penalty: ElasticNet, course: Course, sample_size: int) -> Solver[tuple[Model, Point]]:
@@ -38,24 +39,27 @@ def from_cold(theta: F64, penalty: ElasticNet, course: Course, sample_size: int)
     if sample_size == 0 or course.max_iterations == 0:
         model = yield from loss_model(theta)
         return (yield from advance(model, penalty, course, Witness(None)))
-    sample: Sample = yield Draw(_worth(sample_size, course), course.share)
+    sample: Sample | None = yield Draw(_worth(sample_size, course), course.share)
+    assert sample is not None
     near = yield from _sample_fit(theta, penalty, course, sample)
-    model, spent, slow = (yield from _on_all_rows(near, penalty)), 0, SLOW * course.place.size / sample.size
-    nearby, aim = _nearby(near, penalty, course.place, sample), DOUBTFUL * course.target * sample.size / course.n_rows
+    model = yield from _on_all_rows(near, penalty)
+    aim, slow, spent = DOUBTFUL * course.target * sample.size / course.n_rows, SLOW * course.place.size / sample.size, 0
     for _ in range(TRIES):
         left = course.max_iterations - spent
         progress = yield from proximal_newton(model, penalty, target=aim, max_iterations=left, slow=slow)
         model, spent = progress.model, spent + progress.iterations
         if progress.reason == "slow":
-            at = yield Evaluate(model.theta, 2, sample)
-            near, slow = Model(model.theta, at, at.hessian, True), math.inf
-            model, nearby = replace(model, hessian=near.hessian), _nearby(near, penalty, course.place, sample)
+            near, slow = (yield from loss_model(model.theta, sample)), math.inf
+            model = replace(model, hessian=_lifted(near.hessian))
             continue
         if progress.reason != "target" or model.fresh:
             break
-        proof = yield from _prove(model, penalty, course, sample, nearby)
+        proof = yield from _prove(model, penalty, course, sample, near)
         if proof.gap <= course.target:
             return model, Point(model.theta, model.at.value, model.value(penalty), proof, spent, progress.reason)
+        if not proof.contraction < HOPELESS:
+            sample = None
+            break
         aim *= TIGHTER if math.isinf(proof.gap) else min(TIGHTER, 0.5 * course.target / proof.gap)
     return (yield from advance(model, penalty, course, Witness(sample), spent))
 
@@ -82,24 +86,49 @@ def _sample_fit(theta: F64, penalty: ElasticNet, course: Course, sample: Sample)
     some = slice(None, None, QUARTER)
     quarter = Sample(sample.index[some], QUARTER * sample.scaled[some], None)
     if quarter.size >= ROUGH * course.place.size:
-        theta = minimum_of_model((yield from _sample_fit(theta, penalty, course, quarter)), penalty)
+        theta = _minimum((yield from _sample_fit(theta, penalty, course, quarter)), penalty)
     model = yield from loss_model(theta, sample)
     progress = yield from proximal_newton(
-        model,
+        replace(model, hessian=_lifted(model.hessian)),
         penalty,
         target=LOOSE * sample_error(course, sample),
         max_iterations=course.max_iterations,
         sample=sample,
         always_exact=True,
     )
-    return progress.model
+    return progress.model if progress.iterations else model
+
+
+def _lifted(hessian: F64) -> F64:
+    """A sample's Hessian for steps: with typical curvature along columns that it hardly holds (a rare level)."""
+    curvature = hessian.diagonal()
+    typical = float(np.median(curvature))
+    absent = curvature < ABSENT * typical
+    return hessian + np.diag(np.where(absent, TYPICAL * typical, 0.0)) if absent.any() else hessian
+
+
+def _minimum(near: Model, penalty: ElasticNet) -> F64:
+    return minimum_of_model(replace(near, hessian=_lifted(near.hessian)), penalty)
 
 
 def _on_all_rows(near: Model, penalty: ElasticNet) -> Solver[Model]:
-    """The loss of all rows at the minimum of a sample's model, with its Hessian."""
-    theta = minimum_of_model(near, penalty)
-    at = yield Evaluate(theta, 1)
-    return Model(theta, at, near.hessian, False)
+    """The loss of all rows at the minimum of a sample's model, with its Hessian for steps."""
+    theta = _minimum(near, penalty)
+    return Model(theta, (yield Evaluate(theta, 1)), _lifted(near.hessian), False)
+
+
+def _prove(model: Model, penalty: ElasticNet, course: Course, sample: Sample, near: Model) -> Solver[Bound]:
+    """By what is left of the sample's Hessian nearby, where that is enough; else by its Hessian here."""
+    theta, gradient, curvature, place = model.theta, model.gradient(penalty), model.curvature(penalty), course.place
+    known = _nearby(near, penalty, place, sample)
+    if known is None:
+        return NOTHING
+    slack, excess = penalty.split(theta, gradient, curvature)
+    excess, _ = place.on_contrasts(excess, model.hessian)
+    proof = (yield from prove_nearby(theta, excess, known, place, enough=course.target - slack)).loosened(slack)
+    if proof.gap <= course.target:
+        return proof
+    return (yield from prove(theta, gradient, penalty, place, course.share, sample=sample, curvature=curvature))
 
 
 def _nearby(near: Model, penalty: ElasticNet, place: Coordinates, sample: Sample) -> Nearby | None:
@@ -107,15 +136,3 @@ def _nearby(near: Model, penalty: ElasticNet, place: Coordinates, sample: Sample
     _, hessian = place.on_contrasts(near.theta, near.hessian + np.diag(penalty.strength))
     factor = inverse_factor(hessian)
     return None if factor is None else Nearby(near.theta, factor.T @ factor, sample)
-
-
-def _prove(model: Model, penalty: ElasticNet, course: Course, sample: Sample, near: Nearby | None) -> Solver[Bound]:
-    """By what the sample's Hessian keeps, where that is enough; else by its Hessian here."""
-    theta, gradient, curvature, place = model.theta, model.gradient(penalty), model.curvature(penalty), course.place
-    if near is not None:
-        slack, excess = penalty.split(theta, gradient, curvature)
-        excess, _ = place.on_contrasts(excess, model.hessian)
-        proof = (yield from prove_nearby(theta, excess, near, place, enough=course.target - slack)).loosened(slack)
-        if proof.gap <= course.target:
-            return proof
-    return (yield from prove(theta, gradient, penalty, place, course.share, sample=sample, curvature=curvature))
