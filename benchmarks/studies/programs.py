@@ -299,7 +299,7 @@ OURS_8, OURS_6 = ({"tol": 1e-8},), ({"tol": 1e-6},)
 PROGRAMS = {
     program.name: program
     for program in (
-        Program("berkson lasso", "berkson", berkson_lasso, OURS_8),
+        Program("berkson lasso", "berkson", berkson_lasso, OURS_6),
         Program("berkson path", "berkson", berkson_path, OURS_6),
         Program("berkson path and folds", "berkson", berkson_cross_validation, OURS_6),
         Program("berkson ridge and folds", "berkson", berkson_ridge_and_folds, OURS_8),
