@@ -259,11 +259,19 @@ def prove_by_few_rows(
     kernel, curvature = yield Likeness(theta, class_share, sample, inverse)
     if place.basis is not None:
         curvature = curvature * float(np.linalg.eigvalsh(null_class_hessian(place.between, class_share))[0])
+    across = float((each[:, :-1] ** 2 / ridge[:-1]).sum())
+    return bound_by_few_rows(
+        across, math.sqrt(float(each[:, -1] @ each[:, -1])), kernel, curvature, range_factor(place)
+    )
+
+
+def bound_by_few_rows(across: float, slope: float, kernel: F64, curvature: F64, factor: float) -> Bound:
+    """The same from what it is made of: gradient' (ridge)^-1 gradient on the coefficients, the slope in the constant,
+    and of some rows X (0.1 ridge)^-1 X' and k; factor: see `range_factor`."""
     bent = curvature > LEAST_BENT
     c, r = _along_constant(kernel[np.ix_(bent, bent)], curvature[bent])
-    r /= math.sqrt(range_factor(place))
-    across = float((each[:, :-1] ** 2 / ridge[:-1]).sum()) / (1.0 - ABSORBING)
-    slope = math.sqrt(float(each[:, -1] @ each[:, -1]))
+    r /= math.sqrt(factor)
+    across /= 1.0 - ABSORBING
     if not slope < 0.5 * c * r:
         return NOTHING
     squared = across + slope * slope / c

@@ -12,6 +12,7 @@ F64 = npt.NDArray[np.float64]
 
 FEW_ROWS = 64  # evenly spaced rows that show a column's bulk
 SKIP_FROM, SKIP_TO = 28, 4000  # columns for which Hessians are formed that skip cells at their column's centre
+TOGETHER = 4000  # columns that are looked at together, in cache
 OUTLYING = 1e4  # times the lower quartile of deviations that a range has to reach before the bulk decides
 
 
@@ -39,19 +40,28 @@ def location(
     center, spread = (mean, variance) if intercept else (np.zeros(len(mean)), variance + mean * mean)
     if isinstance(design, Sparse):  # its bulk is 0; uncentred, its columns would add up to much of the constant
         return center, spread, ~(high > low)
-    rows, extent = design.evenly_spaced(few), high - low
+    center, spread, extent = center.copy(), spread.copy(), high - low
+    skips = intercept and SKIP_FROM <= len(mean) <= SKIP_TO
+    for start in range(0, len(mean), TOGETHER):
+        place = slice(start, start + TOGETHER)
+        rows = design.evenly_spaced(few, place)
+        _by_bulk(rows, extent[place], center[place], spread[place], intercept=intercept, skips=skips)
+    return center, spread, ~(high > low)
+
+
+def _by_bulk(rows: F64, extent: F64, center: F64, spread: F64, *, intercept: bool, skips: bool) -> None:
+    """Correct centres (means, or 0) and spreads of some columns by what a few rows show, in place."""
+    mean = center.copy()
     with np.errstate(invalid="ignore"):  # a column of infinities is refused later, by name
-        middle = np.partition(rows, len(rows) // 2, axis=0)[len(rows) // 2] if intercept else center
+        middle = np.partition(rows, len(rows) // 2, axis=0)[len(rows) // 2] if intercept else mean
         deviations = np.abs(rows - middle)
-        if intercept and SKIP_FROM <= len(mean) <= SKIP_TO:
+        if skips:
             shared = 3 * np.count_nonzero(deviations, axis=0) < 2 * len(rows)
-            center = np.where(shared & ((middle - mean) ** 2 <= variance), middle, mean)
+            center[:] = np.where(shared & ((middle - mean) ** 2 <= spread), middle, mean)
         if ((deviations > 0.0) & (OUTLYING * deviations < extent)).any():  # hardly ever: the rest is not for nothing
             near, typical = _quartiles(deviations)
             far = np.flatnonzero((near > 0) & (extent > OUTLYING * near) & np.isfinite(spread))
-            center, spread = center.copy(), spread.copy()
             center[far], spread[far] = middle[far], (1.5 * typical[far]) ** 2  # as of a normal column
-    return center, spread, ~(high > low)
 
 
 def _of_blocks(

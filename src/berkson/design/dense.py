@@ -67,9 +67,9 @@ class Dense:
         products: F64 = (few * inverse) @ few.T
         return products
 
-    def evenly_spaced(self, count: int) -> F64:
-        """About `count` rows of X themselves."""
-        return self.X[:: max(1, len(self.X) // count)].astype(np.float64)
+    def evenly_spaced(self, count: int, columns: slice = slice(None)) -> F64:
+        """About `count` rows of X themselves, or of some of its columns."""
+        return self.X[:: max(1, len(self.X) // count), columns].astype(np.float64)
 
     def stored(self) -> Iterator[tuple[Array, Array, F64]]:
         """All cells by blocks of rows: row numbers, column numbers and values."""

@@ -25,17 +25,19 @@ F64 = npt.NDArray[np.float64]
 
 BLOCK = 1 << 20  # cells of X that a thread copies at a time
 NARROWEST = 64  # columns of a block
+UNIT = 2.0**-52  # twice what one operation rounds off
 ROUNDING = 2.3e-16  # of the largest eigenvalue of K, for each row: below it a direction is rounding of others
 
 
 @dataclass(frozen=True)
 class RowSpace:
-    """X (n, p) as it lies in memory, center and scale (p,); values l (r,) and vectors V (n, r) of K, without directions
-    that are lost in rounding."""
+    """X (n, p) as it lies in memory, center and scale (p,); K (n, n), its values l (r,) and vectors V (n, r) without
+    directions that are lost in rounding."""
 
     X: Array
     center: F64
     scale: F64
+    kernel: F64
     values: F64
     vectors: F64
     threads: int
@@ -53,28 +55,46 @@ class RowSpace:
             raise FloatingPointError
         values, vectors = np.linalg.eigh(kernel)
         used = values > ROUNDING * len(X) * values[-1]
-        return cls(X, center, scale, values[used], np.ascontiguousarray(vectors[:, used]), threads)
+        return cls(X, center, scale, kernel, values[used], np.ascontiguousarray(vectors[:, used]), threads)
 
     @cached_property
     def rows(self) -> F64:
         """R (n, r)."""
         return self.vectors * np.sqrt(self.values)
 
+    @property
+    def rounding(self) -> float:
+        """Entry (i, j) of K, and what is computed with it or with Z, are off by at most this times |z_i| |z_j|."""
+        step = _step(len(self.X))
+        return float(step + self.X.shape[1] / step + 2 * len(self.X) + 8) * UNIT
+
+    @property
+    def largest(self) -> float:
+        """Above the largest eigenvalue of K."""
+        return (float(self.values[-1]) if len(self.values) else 0.0) * (1.0 + 1e-6)
+
+    def dual(self, gamma: F64) -> F64:
+        """a (..., n) with Z' a = Q gamma, from coefficients gamma (..., r) of R."""
+        dual: F64 = (gamma / np.sqrt(self.values)) @ self.vectors.T
+        return dual
+
     def coef(self, gamma: F64) -> F64:
         """On the columns of X (..., p), from coefficients gamma (..., r) of R: one reading of X."""
-        each = gamma.reshape(int(np.prod(gamma.shape[:-1])), len(self.values))
-        on_rows = (each / np.sqrt(self.values)) @ self.vectors.T
-        coef = np.empty((len(each), self.X.shape[1]))
-        done = _by_blocks(
-            self.X,
-            self.center,
-            self.scale,
-            self.threads,
-            lambda block, place: np.multiply(on_rows @ block, self.scale[place], out=coef[:, place]),
-        )
-        for _ in done:
+        return self.coef_of(self.dual(gamma))
+
+    def coef_of(self, dual: F64, out: F64 | None = None) -> F64:
+        """On the columns of X (..., p), from sums over rows (..., n), into `out` where that is given: one reading."""
+        shape = (*dual.shape[:-1], self.X.shape[1])
+        on_rows = dual.reshape(-1, len(self.X))
+        coef = np.empty(shape) if out is None else out
+        each = coef.reshape(len(on_rows), shape[-1], copy=False)
+
+        def of_block(block: F64, place: slice) -> None:
+            np.multiply(on_rows @ block, self.scale[place], out=each[:, place])
+
+        for _ in _by_blocks(self.X, self.center, self.scale, self.threads, of_block):
             pass
-        return coef.reshape(*gamma.shape[:-1], self.X.shape[1])
+        return coef
 
     def predictor(self, coef: F64) -> F64:
         """[X - center] coef' (n, m) for coefficients (m, p) on the columns of X: one reading of X."""
@@ -111,10 +131,15 @@ class RowSpace:
         return total
 
 
+def _step(n: int) -> int:
+    """Columns of a block."""
+    return max(NARROWEST, BLOCK // max(1, n))
+
+
 def _by_blocks(X: Array, center: F64, scale: F64, threads: int, work: Any) -> Iterator[Any]:
     """work(block of Z's columns, their place), in order whatever the number of threads; no copy but of blocks."""
     n, p = X.shape
-    step = max(NARROWEST, BLOCK // max(1, n))
+    step = _step(n)
     scaled = not (scale == 1.0).all()
 
     def one(place: slice) -> Any:

@@ -275,7 +275,7 @@ class LogisticRegressionCV(LogisticRegression):
             C, ratio = asked.Cs[choice.each[1]].mean(), asked.ratios[choice.each[0]].mean()
         self.Cs_, self.l1_ratios_ = asked.Cs, asked.ratios if asked.ratios_given else np.array([None])
         self.fold_gaps_ = fits.gap
-        paths = np.concatenate([fits.coef, fits.intercept[..., None]], axis=-1) if self.fit_intercept else fits.coef
+        paths = fits.params if self.fit_intercept else fits.coef
         if not asked.legacy:
             self.C_, self.l1_ratio_ = float(C), float(ratio)
             self.scores_, self.coefs_paths_, self.n_iter_ = scores, paths, fits.iterations

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from berkson.blas import one_thread
 from berkson.design.row_space import RowSpace
-from berkson.fit import Fit, fit, row_space
+from berkson.fit import fit, row_space
 from berkson.prepare import standardised
 from berkson.problem import InputError, Problem, locate_non_finite
 from berkson.rows.memory import NonFiniteError
@@ -24,7 +24,7 @@ from berkson.select.path import originals
 from berkson.select.start import Options, begin
 from berkson.solvers.choose import LARGEST_HESSIAN, MOST_ROWS, ROWS_PER_UNKNOWN, SMALL
 from berkson.solvers.run import Work
-from berkson.wide import on_columns
+from berkson.wide import OnRows, Ridges, on_columns
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -52,18 +52,27 @@ class Grid:
 class FoldFits:
     """Fits without each of M folds, over R ratios and L values of C.
 
-    coef (M, R, L, K, p) and intercept (M, R, L, K), K = 1 for two classes; iterations (M, R, L); gap (M, R, L) proved
+    params (M, R, L, K, p + 1), the intercept last, K = 1 for two classes; iterations (M, R, L); gap (M, R, L) proved
     bounds on objective - optimum relative to the null objective; separated (M, R, L) where it has no finite optimum;
     absent: of each fold, the classes that none of its training rows has; space: of all rows, where fits are in it.
     """
 
-    coef: F64
-    intercept: F64
+    params: F64
     iterations: npt.NDArray[np.int32]
     gap: F64
     separated: npt.NDArray[np.bool_]
     absent: tuple[npt.NDArray[np.intp], ...]
     space: RowSpace | None
+
+    @property
+    def coef(self) -> F64:
+        """(M, R, L, K, p), a view."""
+        return self.params[..., :-1]
+
+    @property
+    def intercept(self) -> F64:
+        """(M, R, L, K), a view."""
+        return self.params[..., -1]
 
 
 def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits:
@@ -82,8 +91,7 @@ def fit_folds(problem: Problem, splits: Sequence[Split], grid: Grid) -> FoldFits
             f"fold {list(map(len, absent)).index(K)} trains on no row of any weight: give it rows to train"
         )
     fits = FoldFits(
-        np.empty((*shape, outputs, p)),
-        np.empty((*shape, outputs)),
+        np.empty((*shape, outputs, p + 1)),
         np.zeros(shape, np.int32),
         np.full(shape, np.inf),
         np.zeros(shape, bool),
@@ -203,22 +211,31 @@ def _in_row_space(problem: Problem, splits: Sequence[Split], grid: Grid, fits: F
     """Write the ridge fits of all folds, begun from the strongest penalty on and proved on the columns together."""
     finite = np.flatnonzero(np.isfinite(grid.Cs))
     order = finite[np.argsort(grid.Cs[finite], kind="stable")].tolist()
-    groups: dict[int, list[tuple[tuple[int, int, int], Fit]]] = {}  # by the classes that a fold knows
     for j in np.flatnonzero(grid.ratios == 0.0).tolist():
-        for k, (train, _) in enumerate(splits):
-            inner = _without(problem, train, fits.absent[k], k)
-            if inner is None:
-                continue
-            table, start = replace(inner, X=space.rows, names=()), None
+        inner = {k: _without(problem, train, fits.absent[k], k) for k, (train, _) in enumerate(splits)}
+        for K in {one.n_classes for one in inner.values() if one is not None}:
+            same = {k: one for k, one in inner.items() if one is not None and one.n_classes == K}
+            ridges = Ridges(space, list(same.values()), WITHIN * grid.tol, grid.max_iterations)
+            found: dict[tuple[int, int, int], OnRows] = {}
             for i in order:
-                one = _penalised(problem, table, grid, j, i)
-                fitted = fit(one, tol=WITHIN * grid.tol, max_iterations=grid.max_iterations, start=start)
-                start = fitted.coef, fitted.intercept
-                fits.iterations[k, j, i] = fitted.info.iterations
-                groups.setdefault(inner.n_classes, []).append(((k, j, i), fitted))
-    for group in groups.values():
-        found = on_columns(space, [fitted for _, fitted in group])
-        for (place, _), coef, intercept, gap in zip(group, found.coef, found.intercept, found.gap, strict=True):
+                strengths = [_penalised(problem, one, grid, j, i).strength for one in same.values()]
+                found |= {(k, j, i): each for k, each in zip(same, ridges.follow(strengths), strict=True)}
+            _prove(problem, dict(sorted(found.items())), grid, fits, space)
+
+
+def _prove(
+    problem: Problem, found: dict[tuple[int, int, int], OnRows], grid: Grid, fits: FoldFits, space: RowSpace
+) -> None:
+    """Write these fits at their places, proved on the columns: where they are all, with no copy of coefficients."""
+    whole = len(found) == fits.gap.size and not any(map(len, fits.absent))
+    out = fits.coef.reshape(-1, *fits.coef.shape[-2:], copy=False) if whole else None
+    there = on_columns(space, list(found.values()), grid.tol, out)
+    each = zip(found.items(), there.coef, there.intercept, there.gap, strict=True)
+    for (place, one), coef, intercept, gap in each:
+        fits.iterations[place], fits.gap[place] = one.iterations, gap
+        if whole:
+            fits.intercept[place] = intercept
+        else:
             _write(problem, place, (coef, intercept), float(gap), fits)
 
 

@@ -47,16 +47,29 @@ def score_at_once(
 def _predictors(X: Table, rows: Array, fits: FoldFits, k: int) -> Iterator[tuple[tuple[int, int], F64]]:
     """Place in the grid and linear predictor (m, K) of each fit of a fold, many of them in one reading."""
     L, K, p = fits.coef.shape[2:]
-    coef, design = fits.coef[k].reshape(-1, p), design_of(X)
+    coef = fits.coef[k].reshape(-1, p)
     step = max(1, CELLS // max(1, len(rows) * K)) * K
     for first in range(0, len(coef), step):
         some = coef[first : first + step]
-        threads = threads_for(len(rows) * p * len(some))
-        columns = np.vstack([some.T, np.zeros(len(some))])  # constants, some infinite, are added by themselves
-        eta = design.linear_predictor(rows, np.zeros(p), columns, threads).reshape(len(rows), -1, K)
+        long = isinstance(X, np.ndarray) and p > len(rows)
+        eta = (_by_products(X, rows, some) if long else _by_rows(X, rows, some)).reshape(len(rows), -1, K)
         for place in range(eta.shape[1]):
             i, j = divmod(first // K + place, L)
             yield (i, j), eta[:, place] + fits.intercept[k, i, j]
+
+
+def _by_rows(X: Table, rows: Array, coef: F64) -> F64:
+    """x_i . coef (m, M) in one reading, without copies."""
+    threads = threads_for(len(rows) * coef.size)
+    columns = np.vstack([coef.T, np.zeros(len(coef))])  # constants, some infinite, are added by themselves
+    return design_of(X).linear_predictor(rows, np.zeros(coef.shape[1]), columns, threads)
+
+
+def _by_products(X: Any, rows: Array, coef: F64) -> F64:
+    """The same for long rows, some of which are copied at a time: coefficients are then what is read most often."""
+    step = max(1, CELLS // coef.shape[1])
+    runs = [rows[start : start + step] for start in range(0, len(rows), step)]
+    return np.concatenate([X[run].astype(np.float64, copy=False) @ coef.T for run in runs])
 
 
 def _accuracy(eta: F64, y: Array, weight: F64) -> float:

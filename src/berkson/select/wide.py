@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from berkson.certificate import Bound
 from berkson.design.row_space import RowSpace
-from berkson.fit import Fit, fit, row_space
+from berkson.fit import fit, row_space
 from berkson.prepare import standardised
 from berkson.problem import InputError, Problem, check
 from berkson.rows.memory import InMemory
@@ -25,7 +25,7 @@ from berkson.select.training import training_units, training_weights
 from berkson.solvers.choose import MOST_ROWS, SMALL
 from berkson.solvers.regularised import Point
 from berkson.solvers.run import Work, run_one
-from berkson.wide import on_columns
+from berkson.wide import OnRows, Ridges, on_columns
 
 F64 = npt.NDArray[np.float64]
 
@@ -119,43 +119,40 @@ def _space(rows: InMemory, regularizer: Regularizer, work: Work) -> RowSpace:
     return row_space(rows, work, np.divide(1.0, counts))
 
 
+@dataclass(frozen=True)
 class WideFits:
-    """Fits of descending penalties, each begun where the last one ended."""
+    """Rows in one weighting, in the row space where their ridge is the same in all directions, and their fits so far;
+    `fits` grows while a path is followed."""
 
-    def __init__(self, problem: Problem, space: RowSpace, start: WideStart, class_weight: F64) -> None:
-        self._table, self._space, self._start = replace(problem, X=space.rows, names=()), space, start
-        self._total = float(class_weight.sum()) if start.options.scale == "mean" else 1.0
-        self.null = problem.null_objective(class_weight)
-        self._fits: list[Fit] = []
+    problem: Problem
+    space: RowSpace
+    start: WideStart
+    class_weight: F64
+    fits: list[OnRows] = field(default_factory=list)
 
-    def follow(self, lambda_: float) -> float:
-        """Fit the next penalty; its loss."""
-        options = self._start.options
-        before = (self._fits[-1].coef, self._fits[-1].intercept) if self._fits else None
-        one = replace(self._table, strength=lambda_ * self._total)
-        found = fit(one, tol=TIGHTER * options.tol, max_iterations=options.max_iterations, start=before)
-        self._fits.append(found)
-        return _loss(found)
+    @property
+    def null(self) -> float:
+        return self.problem.null_objective(self.class_weight)
+
+    def strength(self, lambda_: float) -> float:
+        """Of the ridge on the sum of the losses."""
+        return lambda_ * (float(self.class_weight.sum()) if self.start.options.scale == "mean" else 1.0)
 
     def points(self) -> list[Point]:
-        """All of them, proved on the columns of the table."""
-        found, place = on_columns(self._space, self._fits), self._start.rows.coordinates
-        each = zip(self._fits, found.coef, found.intercept, (found.gap * self.null).tolist(), strict=True)
+        """The fits, proved on the columns of the table."""
+        found, place = on_columns(self.space, self.fits, self.start.options.tol), self.start.rows.coordinates
+        each = zip(self.fits, found.coef, found.intercept, (found.gap * self.null).tolist(), strict=True)
         return [
             Point(
                 place.from_original(coef, intercept),
-                _loss(one),
-                one.certificate.objective,
+                one.loss,
+                one.objective,
                 Bound(gap, math.inf, gap, 0.0 if gap < math.inf else math.inf),
-                one.info.iterations,
-                one.info.stopped,
+                one.iterations,
+                one.stopped,
             )
             for one, coef, intercept, gap in each
         ]
-
-
-def _loss(found: Fit) -> float:
-    return found.certificate.objective - 0.5 * found.problem.strength * float((found.coef * found.coef).sum())
 
 
 def follow_wide(
@@ -165,10 +162,19 @@ def follow_wide(
     progress: Callable[[float], None] | None,
 ) -> str:
     """Take all fits, the first those of all rows, through the penalties; why they end before the last."""
-    ratios: list[float] = []
+    options, ratios = start.options, list[float]()
+    together: dict[int, list[WideFits]] = {}
+    for each in all_fits:
+        together.setdefault(id(each.space), []).append(each)
+    groups = [
+        (Ridges(some[0].space, [each.problem for each in some], TIGHTER * options.tol, options.max_iterations), some)
+        for some in together.values()
+    ]
     for lambda_ in start.lambdas.tolist():
-        losses = [fits.follow(lambda_) for fits in all_fits]
-        ratios.append(start.deviance_ratio(losses[0]))
+        for ridges, some in groups:
+            for each, found in zip(some, ridges.follow([one.strength(lambda_) for one in some]), strict=True):
+                each.fits.append(found)
+        ratios.append(start.deviance_ratio(all_fits[0].fits[-1].loss))
         if progress is not None:
             progress(len(ratios) / len(start.lambdas))
         if ended := enough(ratios):
