@@ -189,3 +189,19 @@ def test_folds_of_dependent_columns_go_on_until_the_proof_is_enough() -> None:
     largest = np.abs(X.T @ (y - y.mean())).max() / 150
     lambdas = largest * np.array([0.8, 0.126, 0.02])
     assert cross_validate(y, X, folds=np.arange(150) % 3, lambdas=lambdas, standardize=False).found.certified.all()
+
+
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("groups", [None, np.arange(4)])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_ridge_paths_begin_where_those_of_glmnet_do(n_classes: int, groups: Array | None, free: bool) -> None:
+    """At 1000 times the largest slope of a class by a standardised column where the constant alone is fitted."""
+    X, two, three = some_rows()
+    y = two if n_classes == 2 else three
+    factors = np.array([0.0 if free else 1.0, 1.0, 1.0, 1.0])
+    classes = np.eye(n_classes)[y][:, -1:] if n_classes == 2 else np.eye(n_classes)[y]
+    slopes = np.abs((classes - classes.mean(axis=0)).T @ ((X - X.mean(axis=0)) / X.std(axis=0))) / 120
+    each = slopes.max(axis=0) if groups is None else np.sqrt((slopes**2).sum(axis=0))
+    expected = 1000.0 * each[factors > 0.0].max() / (4.0 / factors.sum())
+    found = path(y, X, l1_ratio=0.0, factors=factors, column_groups=groups, count=3)
+    np.testing.assert_allclose(found.lambdas[0], expected, rtol=1e-12)  # rounding

@@ -67,9 +67,12 @@ class Regularizer:
         """The least amount at which every penalised coefficient is zero, given the loss's gradient (size,) where they
         are; of nearly a ridge, as glmnet has it, that of l1_ratio 0.001."""
         ratio = max(self.l1_ratio, LEAST_RATIO)
-        threshold = Regularizer(ratio, self.factor, self.unit).penalty(1.0, place).threshold
+        threshold = Regularizer(ratio, self.factor, self.unit).penalty(1.0, place).threshold[: place.columns]
+        slopes = gradient.reshape(-1, place.columns)
+        if place.basis is not None:
+            slopes = place.basis @ slopes  # of each class, also where contrasts are the unknowns
         penalised = np.isfinite(threshold) & (threshold > 0.0)
-        return float((np.abs(gradient[penalised]) / threshold[penalised]).max(initial=0.0))
+        return float((np.abs(slopes).max(axis=0)[penalised] / threshold[penalised]).max(initial=0.0))
 
     def gone(self, place: Coordinates) -> npt.NDArray[np.bool_]:
         """Which coordinates have columns of one value."""

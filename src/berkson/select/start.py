@@ -133,20 +133,24 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         if (free.threshold != nothing.threshold).any():
             standing = run(fit_null(standing.theta, free, course, NULL_GAP * null), rows, work)
         model, gradient = standing.model, standing.at.gradient
+        first = gradient
     else:
         far = options.lambdas is not None and not (free.threshold != nothing.threshold).any()
         constant = _null(run(sampled_model(cold, course) if far else loss_model(cold), rows, work), nothing, rows, work)
         null_loss = constant.at.value
         model = _null(constant, free, rows, work)
         gradient = model.at.gradient
+        # a ridge's penalties begin where the constant alone is fitted, as glmnet's
+        first = constant.at.gradient if options.l1_ratio == 0.0 else gradient
         _refuse_dependent(problem, model, np.flatnonzero(np.isfinite(free.threshold[: place.columns])))
         if type(regularizer) is Regularizer and regularizer.l1_ratio == 1.0 and problem.n_classes == 2:
             regularizer = replace(regularizer, flat=flat_directions(rows, model.hessian))
     assert gradient is not None
+    assert first is not None
     total = float(totals.sum()) if options.scale == "mean" else 1.0
     penalised = np.isinf(free.threshold)
     slope = float(np.abs(gradient[penalised]).max(initial=0.0)) if options.lambdas is None else np.inf
-    largest = regularizer.largest(gradient, place) if slope > NOISE * float(totals.sum()) else 0.0
+    largest = regularizer.largest(first, place) if slope > NOISE * float(totals.sum()) else 0.0
     lambdas = lambdas_of(options, problem, largest / total)
     least = least_loss(problem.y)
     return Start(
