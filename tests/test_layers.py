@@ -37,7 +37,7 @@ FLOORS = (
     {"select", "proof"},
     {"table"},
     {"formula"},
-    {"assemble"},
+    {"assemble", "fitted_penalty"},
     {"read", "model"},
     {"inference"},
     {"model_file"},

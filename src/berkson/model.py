@@ -19,6 +19,7 @@ import numpy.typing as npt
 from berkson.assemble import assemble, is_coded, stored_columns
 from berkson.design import design_of
 from berkson.fit import Certificate, Fit, certify, fit
+from berkson.fitted_penalty import Penalty, proof_under
 from berkson.formula import BY_REFERENCE, Formula, Reading, Schema, learn, parse
 from berkson.formula.smooth_terms import ridge_of
 from berkson.kernels.reference import sigmoid, softmax
@@ -47,19 +48,6 @@ class RowCount:
     read: int
     used: int
     missing: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """The penalty of a fit of a path, see `select.path`: from ridge (l1_ratio 0) to lasso (1), on coefficients in units
-    of columns' standard deviations where `standardize`, against the losses' mean or sum (`scale`).  `chosen`: all
-    of it, and how lambda_ was found, in words."""
-
-    l1_ratio: float
-    lambda_: float
-    standardize: bool
-    scale: str
-    chosen: str
 
 
 @dataclass(frozen=True)
@@ -146,25 +134,34 @@ class Model:
     def certificate(self, table: Table, tol: float) -> tuple[Certificate, Problem, RowCount]:
         """What can be proved of these coefficients on the rows of a table without missing values.
 
-        ValueError for bias-reduced ones, which are no optimum of the likelihood, and for fits of a path.
+        ValueError for bias-reduced ones, which are no optimum of the likelihood, and for fits of a path (see `check`).
         """
         if self.penalty is not None:
-            raise ValueError(
-                "the model is a fit of a path of penalties, which are proved where they are fitted: run the path or "
-                "the cross-validation again"
-            )
+            raise ValueError("the model is a fit of a path of penalties, of which check() tells what is proved")
         if self.bias_reduction is not None:
             raise ValueError(
                 "the model is bias-reduced, so its coefficients are not those of the greatest likelihood, which is "
                 "what a check proves; fit again instead"
             )
-        complete, rows = complete_rows(table, [c for c in (self.weights, self.offset) if c])
-        problem, rows = problem_of(self.schema, complete, rows, self.weights, self.offset, self.strength)
-        problem = _of_table(problem, table, _used(table, rows))
+        problem, rows = self._problem(table)
         if self.smoothing is not None:
             ridge = ridge_of(self.schema.smooths, list(self.smoothing.values()), len(self.schema.names))
             problem = replace(problem, smoothing=ridge)
         return certify(problem, self.coef, self.intercept, tol=tol), problem, rows
+
+    def check(self, table: Table, tol: float) -> tuple[Proof, RowCount]:
+        """The same by names, and of fits of a path under the penalty that they were fitted with; ValueError for
+        bias-reduced models and relaxed ones."""
+        if self.penalty is None:
+            certificate, problem, rows = self.certificate(table, tol)
+            return proof_of(certificate, problem), rows
+        problem, rows = self._problem(table)
+        return proof_under(self.penalty, problem, self.coef, self.intercept, tol), rows
+
+    def _problem(self, table: Table) -> tuple[Problem, RowCount]:
+        complete, rows = complete_rows(table, [c for c in (self.weights, self.offset) if c])
+        problem, rows = problem_of(self.schema, complete, rows, self.weights, self.offset, self.strength)
+        return _of_table(problem, table, _used(table, rows)), rows
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from berkson.fitted_penalty import BY_COLUMN, Penalty, penalty_to_dict
 from berkson.formula import Schema, parse, schema_from_dict, schema_to_dict
 from berkson.formula.smooth_terms import penalties_of
-from berkson.model import Model, Penalty, RowCount, classes_of
+from berkson.model import Model, RowCount, classes_of
 from berkson.proof import Infinite, Proof
 
 VERSION = 1  # of the format
@@ -53,7 +54,7 @@ def to_dict(model: Model) -> dict[str, Any]:
         "strength": float(model.strength),
         **({} if model.bias_reduction is None else {"bias_reduction": model.bias_reduction}),
         **({} if model.policy == "error" else {"policy": model.policy}),
-        **({} if model.penalty is None else {"penalty": _penalty_to_dict(model.penalty)}),
+        **({} if model.penalty is None else {"penalty": penalty_to_dict(model.penalty)}),
         **({} if model.smoothing is None else {"smoothing": {k: float(v) for k, v in model.smoothing.items()}}),
         "weights": model.weights,
         "offset": model.offset,
@@ -69,16 +70,6 @@ def to_dict(model: Model) -> dict[str, Any]:
             "infinite": [{"column": i.column, "class": i.class_name, "sign": i.sign} for i in proof.infinite],
             "aliased": list(proof.aliased),
         },
-    }
-
-
-def _penalty_to_dict(penalty: Penalty) -> dict[str, Any]:
-    return {
-        "l1_ratio": float(penalty.l1_ratio),
-        "lambda": float(penalty.lambda_),
-        "standardize": penalty.standardize,
-        "scale": penalty.scale,
-        "chosen": penalty.chosen,
     }
 
 
@@ -189,7 +180,7 @@ def from_dict(data: Any) -> Model:
     weights, offset = read("weights", _name), read("offset", _name)
     reduction = read("bias_reduction", _reduction) if "bias_reduction" in data else None
     policy = read("policy", _policy) if "policy" in data else "error"
-    penalty = _penalty(read("penalty", _any)) if "penalty" in data else None
+    penalty = _penalty(read("penalty", _any), len(schema.names)) if "penalty" in data else None
     smoothing = _smoothing(read("smoothing", _any), schema) if "smoothing" in data or schema.smooths else None
     rows, proof = _rows(read("rows", _any)), _proof(read("certificate", _any))
     for name in [*proof.aliased, *(i.column for i in proof.infinite if i.column != "(Intercept)")]:
@@ -273,6 +264,13 @@ def _share(value: Any) -> float:
     return share
 
 
+def _unit(value: Any) -> float:
+    part = _number(value)
+    if not 0.0 <= part <= 1.0:
+        raise TypeError("not from 0 to 1")
+    return part
+
+
 def _bound(value: Any) -> float:
     return math.inf if value is None else _number(value)
 
@@ -287,6 +285,14 @@ def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError("no list")
     return value
+
+
+def _counts(value: Any) -> tuple[int, ...]:
+    return tuple(map(_count, _list(value)))
+
+
+def _numbers(value: Any) -> tuple[float | None, ...]:
+    return tuple(None if each is None else _number(each) for each in _list(value))
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -313,7 +319,7 @@ def _coefficients(entries: list[Any], schema: Schema) -> tuple[Any, Any]:
     return coef, intercept
 
 
-def _penalty(data: Any) -> Penalty:
+def _penalty(data: Any, p: int) -> Penalty:
     read = _Fields(data, "'penalty'")
     l1_ratio, lambda_ = read("l1_ratio", _number), read("lambda", _number)
     if not 0.0 <= l1_ratio <= 1.0 or lambda_ < 0.0:
@@ -321,9 +327,17 @@ def _penalty(data: Any) -> Penalty:
     scale = read("scale", _text)
     if scale not in ("mean", "sum"):
         raise ValueError("'scale' of 'penalty' is neither mean nor sum")
-    penalty = Penalty(l1_ratio, lambda_, read("standardize", _flag), scale, read("chosen", _text))
+    standardize, chosen = read("standardize", _flag), read("chosen", _text)
+    more: dict[str, Any] = {name: read(name, _unit) for name in ("share", "gamma") if name in data}
+    columns: dict[str, Any] = {"groups": read("groups", _counts)} if "groups" in data else {}
+    for name, none in BY_COLUMN.items():
+        if name in data:
+            columns[name] = tuple(none if value is None else value for value in read(name, _numbers))
+    if any(len(column) != p for column in columns.values()):
+        raise ValueError("its penalty does not have a number for each column")
+    more |= columns
     read.end()
-    return penalty
+    return Penalty(l1_ratio, lambda_, standardize, scale, chosen, **more)
 
 
 def _smoothing(data: Any, schema: Schema) -> dict[str, float]:

@@ -134,14 +134,12 @@ def _predict(argv: Sequence[str]) -> int:
 def _check(argv: Sequence[str]) -> int:
     args = check_parser().read(argv)
     from berkson.model_file import load
-    from berkson.proof import proof_of
     from berkson.report.summary import check_report
 
     model = load(args.model)
     table = read(args, model.columns)
     with stage("checking", args.quiet):
-        certificate, problem, rows = model.certificate(table, args.tol or model.proof.tol)
-    proof = proof_of(certificate, problem)
+        proof, rows = model.check(table, args.tol or model.proof.tol)
     if not args.quiet:
         show(check_report(model, proof, rows, table.source), sys.stdout)
     return verdict(proof.certified, proof.status, args.quiet)

@@ -105,6 +105,7 @@ examples
 CHECK = f"""\
 Certify a saved model against a table: the coefficients are evaluated on it, nothing is fitted.
 
+A model of berkson cv is judged under its penalty, but for blends (--relax), which are the optimum of nothing.
 On the data of the fit this proves the fit again; on other data it tells whether the same coefficients are the optimum
 there.  Exit code 0 where the optimum is certified, 1 where it is not.
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from berkson.fitted_penalty import Penalty
 from berkson.inference.estimates import StatisticsError
 from berkson.inference.predictions import Policy, readable, refuse_other_policies
 from berkson.kernels.reference import sigmoid, softmax
@@ -17,7 +18,7 @@ from berkson.logistic.answers import shaped
 from berkson.logistic.fitted import Fitted
 from berkson.logistic.frames import Frames
 from berkson.logistic.inputs import OFFSET, index_of, predictors_table
-from berkson.model import Model, Penalty, Prepared, classes_of
+from berkson.model import Model, Prepared, classes_of
 from berkson.proof import Proof
 from berkson.report.page import Page, Shown
 from berkson.report.path_report import fit_blocks, penalty_text
@@ -91,7 +92,15 @@ class PenalisedFit(Fitted, Shown):
 
         given, options = self.prepared, self.path.options
         words = f"{penalty_text(options)}; {self.chosen}"
-        penalty = Penalty(options.l1_ratio, self.lambda_, options.standardize, options.scale, words)
+        groups = None if options.groups is None else np.unique(options.groups, return_inverse=True)[1].tolist()
+        penalty = Penalty(
+            *(float(options.l1_ratio), self.lambda_, options.standardize, options.scale, words),
+            factors=_each(options.factors, given),
+            groups=None if groups is None else tuple(groups),
+            share=float(options.share),
+            lower=_each(options.lower, given),
+            upper=_each(options.upper, given),
+        )
         coef, intercept = self.path.coef[0], self.path.intercept[0]
         return Model(
             *(str(given.formula), given.schema, coef, intercept, 0.0, given.weights, given.offset, given.rows),
@@ -263,6 +272,12 @@ class PenalisedFit(Fitted, Shown):
     def _require(self) -> None:
         if not self.certificate.certified:
             raise StatisticsError(f"there are no estimates without a proved optimum: {self.certificate.status}")
+
+
+def _each(numbers: Any, given: Prepared) -> tuple[float, ...] | None:
+    """A number for each column, where there are any."""
+    p = len(given.schema.names)
+    return None if numbers is None else tuple(np.broadcast_to(np.asarray(numbers, dtype=np.float64), p).tolist())
 
 
 def equation_names(prepared: Prepared) -> list[str]:

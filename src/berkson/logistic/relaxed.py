@@ -16,7 +16,7 @@ from berkson.logistic.frames import Frames
 from berkson.logistic.inputs import free
 from berkson.logistic.penalised import PenalisedFit, flat, parameter_names
 from berkson.logistic.penalties import one_lambda
-from berkson.model import Prepared
+from berkson.model import Model, Prepared
 from berkson.proof import Proof
 from berkson.report.layout import Block, Grid, Paragraph, Row, significant
 from berkson.report.page import Page, Shown
@@ -31,6 +31,13 @@ class RelaxedFit(PenalisedFit):
     """A blend, gamma times a penalised fit and 1 - gamma times the fit without a penalty on its columns."""
 
     gamma: float = 1.0
+
+    @cached_property
+    def model(self) -> Model:
+        """The model without the data: predicts, and can be saved."""
+        plain = super().model
+        assert plain.penalty is not None
+        return replace(plain, penalty=replace(plain.penalty, gamma=self.gamma))
 
     @cached_property
     def certificate(self) -> Proof:

@@ -99,8 +99,9 @@ class Start:
         return (self.null_loss - loss) / (self.null_loss - self.saturated)
 
 
-def begin(problem: Problem, options: Options, work: Work) -> Start:
-    """Check, standardise, fit the null model.  InputError in one sentence for what has no path."""
+def posed(problem: Problem, options: Options) -> tuple[InMemory, Course, Regularizer]:
+    """The rows in a solver's coordinates, what all fits have in common, and the penalties; InputError in one sentence
+    for what has no path."""
     options.check()
     if problem.penalised:
         raise InputError("a path sets the penalty itself: give a problem without strength and lasso")
@@ -124,6 +125,14 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         options.upper,
         problem,
     )
+    return rows, course, regularizer
+
+
+def begin(problem: Problem, options: Options, work: Work) -> Start:
+    """Check, standardise, fit the null model.  InputError in one sentence for what has no path."""
+    rows, course, regularizer = posed(problem, options)
+    place, totals, p = course.place, course.class_weight, problem.X.shape[1]
+    null = problem.null_objective(totals)
     cold = place.contract(null_coef(problem, p, course.share)) if problem.intercept else np.zeros(place.size)
     nothing, free = regularizer.without(place, columns=True), regularizer.without(place)
     standing: Standing | None = None

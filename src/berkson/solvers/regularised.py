@@ -99,7 +99,7 @@ def advance(
         )
         model = progress.model
         spent += progress.iterations
-        proof = yield from _prove(model, penalty, course, seen)
+        proof = yield from prove_model(model, penalty, course, seen)
         if proof.gap <= course.target or progress.reason != "target" or spent >= course.max_iterations:
             break
         if anchor is not None:
@@ -110,7 +110,7 @@ def advance(
     return model, point
 
 
-def _prove(model: Model, penalty: ElasticNet, course: Course, seen: Seen) -> Solver[Bound]:
+def prove_model(model: Model, penalty: ElasticNet, course: Course, seen: Seen) -> Solver[Bound]:
     """By the anchor, where that is enough; else by the sample or all rows, here; else by size."""
     theta, gradient = model.theta, model.gradient(penalty)
     if seen.anchor is not None:
