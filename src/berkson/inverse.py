@@ -20,10 +20,12 @@ ABSENT, TYPICAL = (
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """The inverse of a Hessian that was affordable: of a sample, scaled to all rows; `exact`: nothing was lifted."""
+    """The inverse of a Hessian that was affordable: of a sample, scaled to all rows; `exact`: nothing was lifted; 1 /
+    `most` is below the eigenvalues of the matrix with a diagonal of 1."""
 
     inverse: F64
     exact: bool
+    most: float = np.inf
 
     @classmethod
     def of(cls, hessian: F64) -> Dense:
@@ -43,7 +45,7 @@ class Dense:
         if inverse is None:
             values, vectors = np.linalg.eigh(unit)
             inverse = (vectors / np.maximum(values, 1e-8)) @ vectors.T
-        return cls(inverse / (scale[:, None] * scale), exact)
+        return cls(inverse / (scale[:, None] * scale), exact, float(np.abs(inverse).sum(axis=0).max()))
 
     def solve(self, gradient: F64) -> F64:
         return self.inverse @ gradient

@@ -41,7 +41,7 @@ class Ridge:
             hessian = hessian.copy()
             hessian.reshape(-1)[:: len(hessian) + 1] += self.strength  # its diagonal
         gradient = None if at.gradient is None else at.gradient + pull
-        return Evaluation(at.value + half, at.margin, gradient, hessian)
+        return Evaluation(at.value + half, at.margin, gradient, hessian, at.rounding)
 
     def kinked(self, theta: F64) -> float:
         """The part that is not smooth."""

@@ -90,6 +90,13 @@ class Dense:
         rows, center, y, weight, offset, threads = part
         return kernels.logistic(self.X, rows, center, coef, y, weight, offset, order, threads)
 
+    def logistic_rounded(self, part: Part, coef: F64, unit: F64) -> tuple[float, float, F64, F64, float]:
+        rows, center, y, weight, offset, threads = part
+        return kernels.rough.logistic(self.X, rows, center, unit, coef, y, weight, offset, threads)
+
+    def longest(self, part: Part, unit: F64) -> float:
+        return kernels.rough.longest(self.X, part.rows, part.center, unit, part.weight, part.threads)
+
     def logistic_many(self, part: Part, coef: F64) -> tuple[F64, F64, F64]:
         rows, center, y, weight, offset, threads = part
         return kernels.logistic_many(self.X, rows, center, coef, y, weight, offset, threads)

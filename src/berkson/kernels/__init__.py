@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from berkson.kernels import coded_reference as coded
     from berkson.kernels import quadratic_reference as quadratic
     from berkson.kernels import replicates_reference as replicates
+    from berkson.kernels import rough_reference as rough
     from berkson.kernels import sparse_reference as sparse
     from berkson.kernels import systems_reference as systems
     from berkson.kernels.descent import descend
@@ -42,6 +43,7 @@ __all__ = [
     "quadratic",
     "quadratic_form",
     "replicates",
+    "rough",
     "sparse",
     "systems",
     "threads",
@@ -60,7 +62,7 @@ _NAMES = (
     "descend",
 )
 
-_KINDS = ("sparse", "coded", "replicates", "quadratic", "systems")
+_KINDS = ("sparse", "coded", "replicates", "quadratic", "rough", "systems")
 
 _threads: int | None = None
 
@@ -75,8 +77,8 @@ class Backend(TypedDict):
 
 def __getattr__(name: str) -> Any:
     """A kernel, or a module of those for other kinds of tables, `sparse` or `coded`, or for samples with replacement,
-    `replicates`, or of `quadratic` problems and small `systems`, at its first use; from then on all are plain
-    attributes of this module."""
+    `replicates`, or of `quadratic` problems and small `systems`, or `rough` answers, at its first use; from then on
+    all are plain attributes of this module."""
     if name not in _NAMES and name not in _KINDS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, missing = _load()

@@ -42,7 +42,9 @@ def logistic(
     q = len(coef)
     gradient = np.empty(q) if order >= 1 else None
     hessian = np.empty((q, q)) if order >= 2 else None
-    value, margin = _native.logistic(X, rows, center, coef, y, weight, offset, order, threads, gradient, hessian)
+    value, margin, _ = _native.logistic(
+        X, rows, center, coef, y, weight, offset, order, threads, gradient, hessian, None
+    )
     return value, margin, gradient, hessian
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson import kernels
-from berkson.design import Design, Mixed, Part, Sparse
+from berkson.design import Dense, Design, Mixed, Part, Sparse
 from berkson.design.arrow import Arrow
 from berkson.kernels.reference import logistic_curvature_weight, softmax
 from berkson.loss import Logistic, Loss
@@ -44,6 +44,7 @@ F64 = npt.NDArray[np.float64]
 
 WORK_FOR_THREADS = 2e5  # multiplications below which starting a thread costs more than it saves
 CHUNK = 1 << 16  # rows whose row-long results (random numbers) are held at a time
+LEAST_SINGLE, MOST_SINGLE = 1e-25, 1e35  # of a Hessian's diagonal: beyond, single precision underflows or overflows
 PREDICTORS = 1 << 15  # linear predictors that are held at a time, with what is computed of them
 
 
@@ -164,8 +165,33 @@ class InMemory:
             threads_for(sample.size * self.design.shape[1] * self.loss.outputs),
         )
 
+    @cached_property
+    def _unit(self) -> F64:
+        """What columns are multiplied by to be coordinates (p+1,): 0 where they are none."""
+        place = self.coordinates
+        unit = np.zeros(len(place.center) + 1)
+        unit[slice(None) if place.kept is None else place.kept] = 1.0 / place.scale
+        return unit
+
+    def _roughly(self, question: Evaluate) -> Evaluation | None:
+        """With a Hessian in single precision, None where numbers are beyond its range."""
+        place, part = self.coordinates, self.part(question.sample, as_part=question.as_part)
+        assert isinstance(self.design, Dense)
+        value, margin, gradient, full, rounding = self.design.logistic_rounded(
+            part, place.expand(question.theta), self._unit
+        )
+        hessian = place.hessian(full)
+        size = hessian.diagonal()
+        if not (float(size.min()) > LEAST_SINGLE and float(size.max()) < MOST_SINGLE):
+            return None
+        return Evaluation(value, margin, place.gradient(gradient), hessian, rounding)
+
     def _evaluate(self, question: Evaluate) -> Evaluation:
         place = self.coordinates
+        if question.rough and isinstance(self.loss, Logistic) and isinstance(self.design, Dense):
+            answer = self._roughly(question)
+            if answer is not None:
+                return answer
         value, margin, gradient, hessian = self.loss.evaluate(
             self.design,
             self.part(question.sample, as_part=question.as_part),
@@ -252,6 +278,8 @@ class InMemory:
         return max((float(forms.max()) for _, forms in self._leverages(metric, sample)), default=0.0)
 
     def _extent(self, sample: Sample | None) -> float:
+        if isinstance(self.design, Dense):
+            return max(0.0, self.design.longest(self.part(sample, as_part=True), self._unit))
         reach = self._reach(sample)
         return float(reach @ reach)
 

@@ -39,13 +39,15 @@ class Draw:
 class Evaluate:
     """The loss at theta and its derivatives up to `order`.  Answer: Evaluation.
 
-    On a sample, `as_part` uses the rows' own weights in place of the scaled ones.
+    On a sample, `as_part` uses the rows' own weights in place of the scaled ones.  The Hessian of a `rough`
+    answer may be added up in single precision.
     """
 
     theta: F64
     order: int
     sample: Sample | None = None
     as_part: bool = False
+    rough: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class LargestLeverage:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """sum_j max_i x_ij^2 over rows of positive weight, in one linear predictor's coordinates: no row is longer."""
+    """What |x_i|^2 of no row of positive weight exceeds, in one linear predictor's coordinates."""
 
     sample: Sample | None = None
 
@@ -186,12 +188,14 @@ Answer = Any
 
 
 class Evaluation(NamedTuple):
-    """value, smallest margin of a row (> 0: every row lies strictly on its own side), gradient (d,), hessian (d, d)."""
+    """value, smallest margin of a row (> 0: every row lies strictly on its own side), gradient (d,), hessian (d, d),
+    and `rounding`: hessian - rounding diag(hessian) lies below the Hessian."""
 
     value: float
     margin: float
     gradient: F64 | None
     hessian: F64 | None
+    rounding: float = 0.0
 
     def __add__(self, other: Evaluation) -> Evaluation:  # type: ignore[override]
         return Evaluation(

@@ -63,12 +63,14 @@ def newton(
     max_iterations: int,
     sample: Sample | None = None,
     watch_separation: bool = False,
+    rough: bool = False,
 ) -> Solver[Solution]:
     """Minimise to an estimated gap (decrement^2 / 2) of `target`, or to what rounding allows.
 
-    The objective is evaluated with its Hessian at every trial, so an accepted step costs one pass.
+    The objective is evaluated with its Hessian at every trial, so an accepted step costs one pass; `rough` Hessians may
+    be in single precision.
     """
-    at = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
+    at = penalty.add(theta, (yield Evaluate(theta, 2, sample, rough=rough)))
     before, slow = np.inf, 0
     for iteration in range(max_iterations + 1):
         assert at.gradient is not None
@@ -88,7 +90,7 @@ def newton(
         length, damping = 1.0, 0.0
         while True:
             trial = theta + length * step
-            there = penalty.add(trial, (yield Evaluate(trial, 2, sample)))
+            there = penalty.add(trial, (yield Evaluate(trial, 2, sample, rough=rough)))
             if there.value <= at.value - ARMIJO * length * decrease + ROUNDING * abs(at.value):
                 break
             length *= 0.5

@@ -28,6 +28,7 @@ HOPELESS = 10.0  # times that: four times what the sample's optimum costs all ro
 SQUARED = 3.0  # times the gap that is aimed at: where a Newton step follows, which squares what is left
 ROUGH_ROWS = 10  # an unknown: enough for the first steps
 FOLLOWS = 5  # gradients of a sample, a fifth of its Hessian's price at most, for which a quarter's Hessian is good
+ROUNDED = 0.1  # of a Hessian's least eigenvalue that single precision may cost it
 PATIENCE = 2  # iterations in a row that do not halve the estimated gap
 
 
@@ -62,10 +63,8 @@ def sampled(
     known: Evaluation | None = None
     if warm:
         known = penalty.add(theta, (yield Evaluate(theta, 1)))
-        at: Evaluation = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
-        assert at.hessian is not None
         assert known.gradient is not None
-        preconditioner, near = _inverse(theta, at.hessian, sample)
+        _, preconditioner, near = yield from _curvature(theta, penalty, sample)
         if 0.5 * float(known.gradient @ preconditioner.solve(known.gradient)) > loose:
             known = None
     if known is None:
@@ -74,9 +73,9 @@ def sampled(
         )
         if start.reason in ("separated", "slow"):
             return (yield from _exact(theta, penalty, target, max_iterations, watch_separation, 0)), None
-        assert start.at.hessian is not None
-        assert start.at.gradient is not None
-        fitted = start.theta + newton_step(start.at.hessian, start.at.gradient)[0]
+        at, preconditioner, near = yield from _curvature(start.theta, penalty, sample, start.at)
+        assert at.gradient is not None
+        fitted = start.theta - preconditioner.solve(at.gradient)
         known = penalty.add(fitted, (yield Evaluate(fitted, 2 if exact_hessians else 1)))
         if start_value is None:
             start_value = penalty.add(theta, (yield Evaluate(theta, 0))).value
@@ -88,8 +87,6 @@ def sampled(
             theta, known, iterations = yield from _newton_steps(theta, known, penalty, more, aim)
             assert known.hessian is not None
             preconditioner, near = Dense.of(known.hessian), None
-        else:
-            preconditioner, near = _inverse(start.theta, start.at.hessian, sample)
     while True:
         left = max_iterations - iterations
         stop = yield from quasi_newton(
@@ -113,9 +110,7 @@ def sampled(
         if sample_size > n_rows // 4 or stop.reason == "stalled":
             return (yield from _exact(theta, penalty, target, left, watch_separation, iterations)), None
         sample = yield Draw(sample_size, class_share, seed=sample_size)
-        at = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
-        assert at.hessian is not None
-        preconditioner, near = _inverse(theta, at.hessian, sample)
+        _, preconditioner, near = yield from _curvature(theta, penalty, sample)
 
 
 def _newton_steps(
@@ -135,10 +130,29 @@ def _newton_steps(
     return theta, at, most
 
 
-def _inverse(theta: F64, hessian: F64, sample: Sample) -> tuple[Dense, Nearby | None]:
-    """What preconditions, and what proves where it is the inverse itself."""
-    dense = Dense.of(hessian)
-    return dense, Nearby(theta, dense.inverse, sample) if dense.exact else None
+def _curvature(
+    theta: F64, penalty: Ridge, sample: Sample, at: Evaluation | None = None
+) -> Solver[tuple[Evaluation, Dense, Nearby | None]]:
+    """A sample's evaluation, a Hessian's inverse, and what proves where nothing was lifted.
+
+    What single precision did to a Hessian is taken off its diagonal, so that it lies below; where that changes
+    curvature by more than little, it is computed again.  `at` is the evaluation, where it is known.
+    """
+    if at is None or at.hessian is None:
+        at = penalty.add(theta, (yield Evaluate(theta, 2, sample, rough=True)))
+    assert at.hessian is not None
+    dense = Dense.of(at.hessian if at.rounding == 0.0 else _below(at.hessian, at.rounding))
+    if at.rounding > 0.0 and not (dense.exact and at.rounding * dense.most <= ROUNDED):
+        at = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
+        assert at.hessian is not None
+        dense = Dense.of(at.hessian)
+    return at, dense, Nearby(theta, dense.inverse, sample) if dense.exact else None
+
+
+def _below(hessian: F64, rounding: float) -> F64:
+    below = hessian.copy()
+    below.flat[:: len(below) + 1] *= 1.0 - rounding
+    return below
 
 
 def _exact(
@@ -168,7 +182,7 @@ def _sample_start(
     quarter = Sample(sample.index[::4], 4.0 * sample.scaled[::4], None)
     limit = 25
     if quarter.size >= ROUGH_ROWS * place.size:
-        rough = yield from newton(theta, penalty, target=4.0 * target, max_iterations=limit, sample=quarter)
+        rough = yield from newton(theta, penalty, target=4.0 * target, max_iterations=limit, sample=quarter, rough=True)
         if rough.reason == "target":
             theta = rough.theta
         if rough.reason == "target" and few_hessians:
@@ -183,7 +197,7 @@ def _sample_start(
                 patience=PATIENCE,
             )
             if near.reason == "target":
-                return replace(near, at=penalty.add(near.theta, (yield Evaluate(near.theta, 2, sample))))
+                return near
             theta = near.theta
     return (
         yield from newton(
@@ -193,6 +207,7 @@ def _sample_start(
             max_iterations=limit,
             sample=sample,
             watch_separation=watch_separation,
+            rough=True,
         )
     )
 

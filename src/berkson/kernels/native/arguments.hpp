@@ -102,6 +102,7 @@ private:
 // The answer of a pass: room for sums and minima.
 using Totals = std::vector<double>;
 
+constexpr ptrdiff_t single_rows = 96;   // of a block whose squares are added up in single precision
 constexpr ptrdiff_t many_columns = 1024;  // from where a block of rows leaves the first-level cache
 
 constexpr ptrdiff_t size_of(Type type) {
@@ -124,13 +125,8 @@ public:
         if (rows_) take_rows();
         pass.models = models;
         pass.padded_models = round_up(models, lanes);
-        pass.width = round_up(pass.q, lanes);
-        pass.stride = pass.width / lanes % 2 ? pass.width : pass.width + lanes;  // an odd number of cache lines: rows spread over all sets
-        // Half a first-level cache; more where tiles must be worth loading and storing their sums
-        const ptrdiff_t fitting = 24 * 1024 / ptrdiff_t(sizeof(double)) / (pass.stride + 2 * pass.padded_models);
-        const ptrdiff_t block = larger(order >= 2 ? 48 : 16, smaller(most_rows, fitting / lanes * lanes));
-        pass.block = smaller(block, round_up(larger(pass.n, 1), lanes));
-        center_.assign(size_t(pass.width), 0.0);
+        lay_out(lanes);
+        center_.assign(size_t(pass.width + lanes), 0.0);
         Array given(center, "center");
         given.expect(1, pass.p);
         given.expect_f64();
@@ -154,6 +150,23 @@ public:
         if (ptrdiff_t(few_.size()) * lanes > pass.p) return;
         few_.reserve(1);
         pass.few = few_.data(), pass.few_count = ptrdiff_t(few_.size());
+    }
+
+    // Hessians in single precision, of columns times `unit` (q,); before coefficients are set.
+    void set_unit(const Array& unit) {
+        unit.expect(1, pass.q);
+        unit.expect_f64();
+        lay_out(2 * lanes);
+        unit_.assign(size_t(pass.width), 0.0), back_.assign(size_t(pass.width), 0.0);
+        for (ptrdiff_t j = 0; j < pass.q; j++) unit_[size_t(j)] = unit.at(j), back_[size_t(j)] = 1.0 / unit.at(j);
+        pass.unit = unit_.data(), pass.back = back_.data();
+    }
+
+    // H >= hessian - rounding diag(hessian), where a Hessian H was added up in single precision: an entry is off by no
+    // more than gamma_(block + 4) of the root of its row's and column's diagonals (Higham, Accuracy and Stability, 3.1).
+    double rounding() const {
+        const double off = double(pass.block + 4) * 0x1p-24;
+        return double(pass.q) * off / (1.0 - off) * (1.0 + 4.0 * off);
     }
 
     void set_metric(PyObject* object) {
@@ -190,6 +203,17 @@ public:
     }
 
 private:
+    // Widths and sizes of blocks, for vectors of so many columns.
+    void lay_out(ptrdiff_t columns) {
+        pass.width = round_up(pass.q, columns);
+        pass.stride = pass.width / lanes % 2 ? pass.width : pass.width + lanes;  // an odd number of cache lines: rows spread over all sets
+        // Half a first-level cache; more where tiles must be worth loading and storing their sums
+        const ptrdiff_t fitting = 24 * 1024 / ptrdiff_t(sizeof(double)) / (pass.stride + 2 * pass.padded_models);
+        const ptrdiff_t least = pass.order < 2 ? 16 : columns == lanes ? 48 : single_rows;
+        const ptrdiff_t block = larger(least, smaller(most_rows, fitting / lanes * lanes));
+        pass.block = smaller(block, round_up(larger(pass.n, 1), lanes));
+    }
+
     void take_rows() {
         rows_.expect(1, -1);
         pass.rows = rows_.view();
@@ -225,7 +249,7 @@ private:
 
     Array X_, rows_;
     std::vector<int32_t> few_;
-    std::vector<double> center_, by_model_, by_column_, direction_by_model_, direction_by_column_;
+    std::vector<double> unit_, back_, center_, by_model_, by_column_, direction_by_model_, direction_by_column_;
     bool no_memory_ = false;
 };
 

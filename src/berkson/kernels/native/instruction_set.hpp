@@ -49,7 +49,7 @@ namespace {
 }  // namespace
 
 const Kernels NAME = {moments,            linear_predictor,      logistic, multinomial,
-                      logistic_curvature, multinomial_curvature, gram,     quadratic_form};
+                      logistic_curvature, multinomial_curvature, gram,     quadratic_form,       longest};
 
 #define JOINED_AS_IT_IS(a, b) a##b
 #define JOINED(a, b) JOINED_AS_IT_IS(a, b)
@@ -58,7 +58,7 @@ const SparseKernels JOINED(sparse_, NAME) = {{sparse::moments,     sparse::linea
                                               sparse::gram,        sparse::quadratic_form},
                                              sparse::transposed};
 const Kernels JOINED(coded_, NAME) = {nullptr,                   coded::linear_predictor,      coded::logistic, coded::multinomial,
-                                      coded::logistic_curvature, coded::multinomial_curvature, coded::tables,   coded::quadratic_form};
+                                      coded::logistic_curvature, coded::multinomial_curvature, coded::tables,   coded::quadratic_form,      nullptr};
 const ReplicateKernels JOINED(replicates_, NAME) = {replicates::at_point, replicates::changes};
 const QuadraticKernels JOINED(quadratic_, NAME) = {quadratic::minimum, quadratic::descend};
 }  // namespace berkson

@@ -59,12 +59,14 @@ PyObject* py_linear_predictor(PyObject* const* a) {
     Py_RETURN_NONE;
 }
 
-// X, rows, center, coef (q,), y, weight, offset, order, threads, gradient (q,), hessian (q, q): (value, margin)
+// X, rows, center, coef (q,), y, weight, offset, order, threads, gradient (q,), hessian (q, q), unit (q,) or None: (value, margin,
+// rounding), of which the last bounds what single precision does to the Hessian, relative to its diagonal
 PyObject* py_logistic(PyObject* const* a) {
     const int order = as_int(a[7]);
     Array coef(a[3], "coef"), y(a[4], "y"), weight(a[5], "weight"), offset(a[6], "offset");
-    Array gradient(a[9], "gradient", true), hessian(a[10], "hessian", true);
+    Array gradient(a[9], "gradient", true), hessian(a[10], "hessian", true), unit(a[11], "unit");
     Question q(a[0], a[1], a[2], 1, order);
+    if (unit) q.set_unit(unit);
     coef.expect(1, q.pass.q);
     y.expect(1, q.pass.n);
     q.set_coef(coef);
@@ -80,7 +82,7 @@ PyObject* py_logistic(PyObject* const* a) {
     q.ask(kernels->logistic, double(2 * width + square / 2 + 32), as_int(a[8]), total);
     if (order >= 1) put_gradient(q.pass, total.data() + 1, gradient.writable());
     if (order >= 2) put_symmetric(q.pass, total.data() + 1 + width, hessian.writable(), q.pass.q);
-    return Py_BuildValue("dd", total[0], total[size_t(q.pass.sums)]);
+    return Py_BuildValue("ddd", total[0], total[size_t(q.pass.sums)], unit ? q.rounding() : 0.0);
 }
 
 // X, rows, center, coef (q, M), y, weight, offset, threads, value (M,), margin (M,), gradient (q, M)
@@ -171,6 +173,18 @@ PyObject* py_gram(PyObject* const* a) {
     Py_RETURN_NONE;
 }
 
+// X, rows, center, unit (q,), weight, threads: the largest |unit x|^2
+PyObject* py_longest(PyObject* const* a) {
+    Question q(a[0], a[1], a[2], 0, 0);
+    Array unit(a[3], "unit"), weight(a[4], "weight");
+    q.set_unit(unit);
+    q.set(q.pass.weight, weight, false);
+    q.pass.minima = 1;
+    Totals total;
+    q.ask(kernels->longest, double(q.pass.width), as_int(a[5]), total);
+    return PyFloat_FromDouble(-total[0]);
+}
+
 // X, rows, center, metric (q, q), threads, out (n,)
 PyObject* py_quadratic_form(PyObject* const* a) {
     Question q(a[0], a[1], a[2], 0, 0);
@@ -185,12 +199,13 @@ PyObject* py_quadratic_form(PyObject* const* a) {
 
 PyMethodDef methods[] = {method<py_moments, 6>("moments"),
                          method<py_linear_predictor, 7>("linear_predictor"),
-                         method<py_logistic, 11>("logistic"),
+                         method<py_logistic, 12>("logistic"),
                          method<py_logistic_many, 11>("logistic_many"),
                          method<py_multinomial, 11>("multinomial"),
                          method<py_logistic_curvature, 9>("logistic_curvature"),
                          method<py_multinomial_curvature, 9>("multinomial_curvature"),
                          method<py_gram, 6>("gram"),
+                         method<py_longest, 6>("longest"),
                          method<py_quadratic_form, 6>("quadratic_form"),
                          {nullptr, nullptr, 0, nullptr}};
 

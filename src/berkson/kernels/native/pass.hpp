@@ -36,6 +36,7 @@ struct Pass {
     bool finite_metric = true;
     const int32_t* few = nullptr;       // the columns that have a coefficient, where they are few of many that lie side by side
     ptrdiff_t few_count = 0;
+    const double *unit = nullptr, *back = nullptr;  // (width,), and their inverses: Hessians add up in single precision, of columns times these
     double* out = nullptr;              // per-row answers, (n, models)
     ptrdiff_t sums = 0, minima = 0;     // a partial answer: so many sums, then so many minima
 };
@@ -74,7 +75,7 @@ inline double min_or_nan(double a, double b) { return b < a || b != b ? b : a; }
 using Kernel = void (*)(const Pass&, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial);
 
 struct Kernels {
-    Kernel moments, linear_predictor, logistic, multinomial, logistic_curvature, multinomial_curvature, gram, quadratic_form;
+    Kernel moments, linear_predictor, logistic, multinomial, logistic_curvature, multinomial_curvature, gram, quadratic_form, longest;
 };
 
 extern const Kernels baseline;

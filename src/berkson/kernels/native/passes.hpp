@@ -34,6 +34,7 @@ static void load_weight(const Pass& pass, ptrdiff_t m, ptrdiff_t start, ptrdiff_
 // the other way overwrites.
 static void add_squares(const Pass& pass, ptrdiff_t rows, const double* weight, bool sparse, Workspace& at, double* out) {
     if (sparse) return add_pairs(pass, rows, weight, at.block, at.scaled, out);
+    if (pass.unit) return add_gram_single(pass, rows, weight, at.block, at.scaled, out);
     if (weight) scale_rows(pass, rows, weight, at.block, at.scaled);
     add_gram(pass, rows, weight ? at.scaled : at.block, at.block, out);
 }
@@ -224,6 +225,23 @@ static void gram(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scrat
         clear_unused(pass, count, at);
         const bool finite = !pass.weight.data || !any(not_finite(at.weight, rows));
         add_squares(pass, rows, pass.weight.data ? at.weight : nullptr, finite && list_squares(pass, rows, at), at, partial);
+    });
+}
+
+// Minimum: -|unit x|^2 over rows of weight > 0.
+static void longest(const Pass& pass, ptrdiff_t begin, ptrdiff_t end, double* scratch, double* partial) {
+    Workspace at(pass, scratch);
+    for_blocks(pass, begin, end, at.block, [&](ptrdiff_t start, ptrdiff_t count, ptrdiff_t rows) {
+        load_weight(pass, 0, start, count, at);
+        for (ptrdiff_t i = 0; i < rows; i += W) {
+            vd s[W] = {};
+            for (ptrdiff_t j = 0; j < pass.width; j += W)
+                for (int r = 0; r < W; r++) {
+                    const vd x = load(pass.unit + j) * load(at.block + (i + r) * pass.stride + j);
+                    s[r] += x * x;
+                }
+            partial[0] = berkson::min_or_nan(partial[0], minimum(load(at.weight + i) > 0.0 ? -sums(s) : splat(INFINITY)));
+        }
     });
 }
 

@@ -58,6 +58,64 @@ static void add_gram(const Pass& pass, ptrdiff_t rows, const double* scaled, con
     }
 }
 
+// --- in single precision -------------------------------------------------------------------------------------------------
+
+typedef float vf __attribute__((vector_size(8 * W)));
+constexpr ptrdiff_t F = 2 * W;
+
+INLINE vf load_floats(const float* p) {
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+// out[r, :] += back[r] back_b sum_t a[t, r] b[t, :] for R rows and V vectors of columns
+template <int R, int V>
+INLINE void tile_single(ptrdiff_t terms, const float* a, const float* b, ptrdiff_t stride, const double* back, const double* back_b, double* out,
+                        ptrdiff_t out_stride) {
+    vf s[R][V] = {};
+    for (ptrdiff_t t = 0; t < terms; t++) {
+        vf x[V];
+        for (int v = 0; v < V; v++) x[v] = load_floats(b + t * stride + v * F);
+        for (int r = 0; r < R; r++) {
+            const vf scale = a[t * stride + r] - vf{};
+            for (int v = 0; v < V; v++) s[r][v] += scale * x[v];
+        }
+    }
+    float sums[R][V * F];
+    for (int r = 0; r < R; r++)
+        for (int v = 0; v < V; v++) memcpy(&sums[r][v * F], &s[r][v], sizeof(vf));
+    for (int r = 0; r < R; r++)
+        for (ptrdiff_t j = 0; j < V * F; j += W) {
+            double* to = out + r * out_stride + j;
+            store(to, load(to) + splat(back[r]) * load(back_b + j) * load_many<float>(reinterpret_cast<const char*>(&sums[r][j])));
+        }
+}
+
+// The upper triangle, in tiles, of out (width, width) += sum_i weight[i] x_i x_i', the sums over these rows in single
+// precision; `roots` is work space, (rows, stride) doubles.
+static void add_gram_single(const Pass& pass, ptrdiff_t rows, const double* weight, const double* block, double* roots, double* out) {
+    const ptrdiff_t width = pass.width, stride = width / F % 2 ? width : width + F;
+    float* const to = reinterpret_cast<float*>(roots);
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const vd root = splat(std::sqrt(weight[i]));
+        for (ptrdiff_t j = 0; j < width; j += W) {
+            const auto x = __builtin_convertvector(root * load(pass.unit + j) * load(block + i * pass.stride + j), Vector<float>::type);
+            memcpy(to + i * stride + j, &x, sizeof x);
+        }
+    }
+    for (ptrdiff_t k = 0; k < pass.q; k += tile_rows) {
+        ptrdiff_t j = k / F * F;
+        auto step = [&](auto run, int vectors) {
+            run(rows, to + k, to + j, stride, pass.back + k, pass.back + j, out + k * width + j, width);
+            j += vectors * F;
+        };
+        while (width - j >= tile_vectors * F) step(tile_single<tile_rows, tile_vectors>, tile_vectors);
+        if (width - j >= 2 * F) step(tile_single<tile_rows, 2>, 2);
+        if (width - j >= F) step(tile_single<tile_rows, 1>, 1);
+    }
+}
+
 // scaled[i, :] = weight[i] block[i, :]
 static void scale_rows(const Pass& pass, ptrdiff_t rows, const double* weight, const double* block, double* scaled) {
     for (ptrdiff_t i = 0; i < rows; i++) {
