@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # `benchmarks` is a package 
 from benchmarks.studies import data as studies_data
 from benchmarks.studies.data import Data, load, save
 from benchmarks.studies.judge import null_objective, objectives
-from benchmarks.studies.outside import OUTSIDE, ladder
+from benchmarks.studies.outside import OUTSIDE, Interpreters, ladder, run_outside, write_raw
 from benchmarks.studies.programs import PROGRAMS
-from benchmarks.studies.run import Finding, Outcome, Trial, _against
+from benchmarks.studies.run import Finding, Outcome, Trial, _against, _against_peers
 from benchmarks.studies.study import STUDIES, Rivals
 
 
@@ -139,3 +139,31 @@ def test_rivals_count_at_their_loosest_or_by_the_limit_that_stopped_them() -> No
     assert _against(rivals, found, ours)[1:] == ("50x the library", "> 75x (stopped)", "yes")
     found.outcomes.append(Outcome("slow", [trial(90.0), trial(700.0)]))
     assert _against(rivals, found, ours)[2:] == ("45x (slow)", "**no**")
+
+
+def test_a_peer_that_was_stopped_is_no_slower_than_its_limit() -> None:
+    def trial(seconds: float, gap: float) -> Trial:
+        return Trial({}, seconds, seconds, None, np.zeros((1, 1)), {}, gap)
+
+    study, ours = next(study for study in STUDIES if study.name == "wide, 5 folds"), trial(5.0, 0.0)
+    found = Finding(study, (1, 1), 8, [Outcome("ours", [ours]), Outcome("hasty", [trial(0.1, 1.0)])])
+    assert _against_peers(found, ours) == ("5 s; no peer gets there", "yes")
+    found.outcomes.append(Outcome("stopped", stopped=150.0))
+    assert _against_peers(found, ours) == ("> 30x: stopped stopped at 150 s", "yes")
+    found.outcomes.append(Outcome("slow", [trial(200.0, 0.0)]))  # another may have taken less
+    assert _against_peers(found, ours) == ("> 30x: stopped stopped at 150 s", "yes")
+    found.outcomes.append(Outcome("exact", [trial(75.0, 0.0)]))
+    assert _against_peers(found, ours) == ("15x (exact)", "**no**")
+    found.outcomes[-1] = Outcome("stopped early", stopped=60.0)
+    assert _against_peers(found, ours) == ("> 12x: stopped early stopped at 60 s", "**no**")
+
+
+def test_glmnet_has_the_ridges_of_folds(tmp_path: Path) -> None:
+    given, who = studies_data.ridge_grid(200, 4, (0.1, 1.0), folds=3), Interpreters.found(None)
+    if who.absent("glmnet ridge folds"):
+        pytest.skip("R with glmnet is not installed")
+    write_raw(given, tmp_path)
+    _, coefs, _ = run_outside("glmnet ridge folds", {"thresh": 1e-14}, given, tmp_path, who, 60.0)
+    assert coefs.shape == (3, 2, 5)
+    for fold, each in enumerate(coefs):
+        assert_no_step_lowers(given, each, fold, 1e-3)

@@ -19,7 +19,8 @@ LADDERS = {
     "glmnet": tuple({"thresh": 10.0**-k} for k in (7, 9, 11, 13)),
     "adelie": tuple({"tol": 10.0**-k} for k in (7, 9, 11)),
 }
-OUTSIDE = ("glmnet", "cv.glmnet", "adelie", "cv.adelie")
+OUTSIDE = ("glmnet", "cv.glmnet", "glmnet ridge folds", "adelie", "cv.adelie")
+RIDGE_FOLDS = " ridge folds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Interpreters:
 
     def absent(self, name: str) -> str | None:
         """Why a program cannot run, None where it can."""
-        if name.endswith("glmnet"):
+        if "glmnet" in name:
             return None if self.rscript else "absent: R with glmnet is not installed"
         return None if self.adelie else "absent: name a Python that has adelie with --adelie"
 
@@ -48,13 +49,14 @@ def write_raw(data: Data, directory: Path) -> None:
     """What R reads."""
     data.X.T.tofile(directory / "X.f64")
     data.l1.tofile(directory / "l1.f64")
+    data.l2.tofile(directory / "l2.f64")
     for name, values in (("y", data.y), ("fold", data.fold)):
         if values is not None:
             values.astype(np.float64).tofile(directory / f"{name}.f64")
 
 
 def ladder(name: str) -> tuple[dict[str, Any], ...]:
-    settings = LADDERS[name.removeprefix("cv.")]
+    settings = LADDERS[name.removeprefix("cv.").removesuffix(RIDGE_FOLDS)]
     return settings[:2] if name.startswith("cv.") else settings  # its path says how exact a setting is
 
 
@@ -62,7 +64,8 @@ def run_outside(
     name: str, setting: dict[str, Any], data: Data, directory: Path, who: Interpreters, limit: float
 ) -> tuple[float, F64, dict[str, Any]]:
     """Seconds, coefficients of the path, and what it says; TimeoutExpired where it outlasts the limit."""
-    folds = "0" if data.fold is None or not name.startswith("cv.") else str(int(data.fold.max()) + 1)
+    ridge = name.endswith(RIDGE_FOLDS)
+    folds = str(int(data.fold.max()) + 1) if data.fold is not None and (ridge or name.startswith("cv.")) else "0"
     n, p = data.X.shape
     command = list(_command(name, setting, directory, (n, p), folds, who))
     done = subprocess.run(
@@ -74,6 +77,8 @@ def run_outside(
     if name.endswith("adelie"):
         return seconds, np.load(directory / "coefs.npy"), {}
     coefs = np.fromfile(directory / "coefs.f64").reshape(-1, p + 1)
+    if ridge:
+        return seconds, coefs.reshape(int(folds), -1, p + 1), {}
     curve = directory / "curve.f64"
     return seconds, coefs, {"curve": np.fromfile(curve).tolist()} if folds != "0" else {}
 
@@ -85,4 +90,4 @@ def _command(
         yield from (str(who.adelie), str(HERE / "adelie_path.py"), str(directory), str(setting["tol"]), folds)
         return
     yield from (str(who.rscript), "--vanilla", str(HERE / "glmnet.R"), str(directory))
-    yield from (str(size[0]), str(size[1]), str(setting["thresh"]), folds)
+    yield from (str(size[0]), str(size[1]), str(setting["thresh"]), folds, str(int(name.endswith(RIDGE_FOLDS))))

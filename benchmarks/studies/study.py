@@ -162,9 +162,10 @@ STUDIES = (
         lambda: data.ridge_grid(1_000, 100_000, WIDE_CS, informative=200, folds=5),
         lambda: data.ridge_grid(100, 1_000, WIDE_CS[::10], informative=20, folds=5),
         "berkson folds",
-        FOLDS[:2],
+        (*FOLDS[:2], "glmnet ridge folds"),
         20.0,
         1e-8,
+        patience=150.0,
     ),
     Study(
         "factors",
