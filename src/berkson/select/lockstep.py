@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.penalty import ElasticNet
+from berkson.rows.memory import InMemory
 from berkson.rows.questions import Evaluate, Evaluation, Sample
 from berkson.rows.weightings import Weightings
 from berkson.select.flat import flat_among
@@ -40,6 +41,7 @@ Indices = npt.NDArray[np.intp]
 TOGETHER = 32  # folds that share a pass: more would only hold more at a time
 ROWS_PER_UNKNOWN = 200  # of the sample that proves: it serves all folds, so that it may be larger than a path's
 LEAVES = 0.5  # of the weight: what a fold trains on where its first gradient is a difference
+FAR = 2  # iterations of a fold that the whole did not lead to its fit
 PART = 25  # of the rows are the sample at least: its Hessian costs a small part of the passes that a tight proof saves
 
 
@@ -59,6 +61,7 @@ class Lockstep:
         self._shared, self._held_out = Shared(self._seen, folds), folds
         self._models: list[Model | None] = [None] * folds.count
         self._missed: list[F64 | float] = [0.0] * folds.count
+        self._apart: dict[int, tuple[Walk, InMemory]] = {}
         self.points: list[Point] = []
         self.folds: list[list[Point]] = [[] for _ in range(folds.count)]
         self.ended = ""
@@ -106,18 +109,33 @@ class Lockstep:
             self._begin(whole, penalties)
         results: list[Any] = []
         for batch, weightings in self._batches:
-            seen = [run(self._shared.of(k, whole.theta, penalties[k], place), rows, work) for k in batch]
+            some = [k for k in batch if k not in self._apart]
+            seen = [run(self._shared.of(k, whole.theta, penalties[k], place), rows, work) for k in some]
             solvers = [
-                under(j, self._fold(i, k, before, whole, penalties[k], proof))
-                for j, (k, proof) in enumerate(zip(batch, seen, strict=True))
+                under(k - batch[0], self._fold(i, k, before, whole, penalties[k], proof))
+                for k, proof in zip(some, seen, strict=True)
             ]
             found = run_together([*solvers, *ahead], weightings, work)
-            for k, (model, point) in zip(batch, found, strict=False):
+            for k, (model, point) in zip(some, found, strict=False):
                 self._models[k] = model
                 self.folds[k].append(point)
-            results += found[len(batch) :]
+            results += found[len(some) :]
             ahead = ()
+            self._part_ways(batch, weightings, penalties, i)
         return results
+
+    def _part_ways(self, batch: range, weightings: Weightings, penalties: Sequence[ElasticNet], i: int) -> None:
+        """Folds that are far from the whole, where a Hessian costs next to nothing, go on by their own."""
+        for k in batch:
+            if k in self._apart:
+                walk, rows = self._apart[k]
+                _, point = run(walk.step(i, penalties[k], penalties[k]), rows, self._work)
+                self.folds[k].append(point)
+            elif self._courses[k].exact and self.folds[k][-1].iterations >= FAR:
+                model = self._models[k]
+                assert model is not None
+                own = replace(self._start, course=self._courses[k], model=model)
+                self._apart[k] = Walk(own, Witness(None)), weightings.rows_of(k - batch[0])
 
     def _begin(self, whole: Model, penalties: Sequence[ElasticNet]) -> None:
         """The folds' models at the whole's fit: what their rows leave of its loss there, in one reading by one model.
@@ -179,7 +197,7 @@ def courses_of(start: Start, folds: Folds) -> list[Course]:
         (totals, start.options.tol * problem.null_objective(totals))
         for totals in training_weights(problem, folds, course.class_weight)
     ]
-    return [replace(course, class_weight=w, target=t, aim=0.5 * t, exact=False) for w, t in targets]
+    return [replace(course, class_weight=w, target=t, aim=0.5 * t) for w, t in targets]
 
 
 def _weightings(start: Start, masks: npt.NDArray[np.uint8]) -> Weightings:
