@@ -99,3 +99,30 @@ def test_fits_of_one_penalty_begin_from_what_folds_leave(l1_ratio: float) -> Non
         train = np.setdiff1d(np.arange(4_000), held)
         alone = path(Problem(X[train], y[train], 2, weight[train]), **options)
         np.testing.assert_allclose(found.coef(k)[0], alone.coef, rtol=0, atol=3e-6)  # of tol: sqrt(2 tol / curvature)
+
+
+def test_folds_far_from_the_whole_take_their_own_steps() -> None:
+    """Nearly separable classes, whose folds' coefficients differ by far from the whole's."""
+    rng = np.random.default_rng(6)
+    X = rng.standard_normal((120, 6))
+    y = (2.0 * X[:, 0] - X[:, 1] + 0.3 * rng.standard_normal(120) > 0.0).astype(np.uint8)
+    problem, options = Problem(X, y), {"count": 40, "smallest": 1e-4, "complete": True, "tol": 1e-10}
+    found = cross_validate(problem, np.arange(120) % 6, **options)
+    assert found.certified.all()
+    for k, held in enumerate(found.folds.held_out):
+        train = np.setdiff1d(np.arange(120), held)
+        alone = path(Problem(X[train], y[train]), lambdas=found.path.lambdas, tol=1e-12)
+        null = alone.null_objective
+        at = [
+            path_objective(Problem(X[train], y[train]), coef, intercept, lambda_)
+            for coef, intercept, lambda_ in zip(*found.coef(k), found.path.lambdas, strict=True)
+        ]
+        assert (np.array(at) - alone.objective <= 1e-10 * null).all()
+        assert (np.array(at) - alone.objective >= -1e-12 * null).all()
+
+
+def path_objective(problem: Problem, coef: np.ndarray, intercept: np.ndarray, lambda_: float) -> float:
+    """The lasso's on glmnet's scale, columns standardised."""
+    eta = problem.X @ coef[0] + intercept[0]
+    loss = np.logaddexp(0.0, eta).sum() - eta[problem.y == 1].sum()
+    return float(loss + len(eta) * lambda_ * np.abs(coef[0] * problem.X.std(axis=0)).sum())
