@@ -87,7 +87,7 @@ def _sample_fit(theta: F64, penalty: ElasticNet, course: Course, sample: Sample)
     quarter = Sample(sample.index[some], QUARTER * sample.scaled[some], None)
     if quarter.size >= ROUGH * course.place.size:
         theta = _minimum((yield from _sample_fit(theta, penalty, course, quarter)), penalty)
-    model = yield from loss_model(theta, sample)
+    model = yield from loss_model(theta, sample, rough=True)
     progress = yield from proximal_newton(
         replace(model, hessian=_lifted(model.hessian)),
         penalty,
@@ -118,21 +118,24 @@ def _on_all_rows(near: Model, penalty: ElasticNet) -> Solver[Model]:
 
 
 def _prove(model: Model, penalty: ElasticNet, course: Course, sample: Sample, near: Model) -> Solver[Bound]:
-    """By what is left of the sample's Hessian nearby, where that is enough; else by its Hessian here."""
+    """By what is left of the sample's Hessian nearby, where that is enough; else by its Hessian here in full precision,
+    unless that is singular."""
     theta, gradient, curvature, place = model.theta, model.gradient(penalty), model.curvature(penalty), course.place
     known = _nearby(near, penalty, place, sample)
-    if known is None:
+    if known is not None:
+        slack, excess = penalty.split(theta, gradient, curvature)
+        excess, _ = place.on_contrasts(excess, model.hessian)
+        proof = (yield from prove_nearby(theta, excess, known, place, enough=course.target - slack)).loosened(slack)
+        if proof.gap <= course.target:
+            return proof
+    elif near.at.rounding == 0.0:
         return NOTHING
-    slack, excess = penalty.split(theta, gradient, curvature)
-    excess, _ = place.on_contrasts(excess, model.hessian)
-    proof = (yield from prove_nearby(theta, excess, known, place, enough=course.target - slack)).loosened(slack)
-    if proof.gap <= course.target:
-        return proof
     return (yield from prove(theta, gradient, penalty, place, course.share, sample=sample, curvature=curvature))
 
 
 def _nearby(near: Model, penalty: ElasticNet, place: Coordinates, sample: Sample) -> Nearby | None:
     """What the sample proves of fits not far away; None where its Hessian is singular."""
-    _, hessian = place.on_contrasts(near.theta, near.hessian + np.diag(penalty.strength))
+    below = penalty.strength - near.at.rounding * near.hessian.diagonal()
+    _, hessian = place.on_contrasts(near.theta, near.hessian + np.diag(below))
     factor = inverse_factor(hessian)
     return None if factor is None else Nearby(near.theta, factor.T @ factor, sample)

@@ -114,9 +114,10 @@ class Progress:
     reason: str
 
 
-def loss_model(theta: F64, sample: Sample | None = None) -> Solver[Model]:
-    """The exact model at theta, of all rows or of a sample's scaled to them."""
-    at: Evaluation = yield Evaluate(theta, 2, sample)
+def loss_model(theta: F64, sample: Sample | None = None, *, rough: bool = False) -> Solver[Model]:
+    """The exact model at theta, of all rows or of a sample's scaled to them; a `rough` Hessian may be in single
+    precision."""
+    at: Evaluation = yield Evaluate(theta, 2, sample, rough=rough)
     assert at.hessian is not None
     return Model(theta, at, at.hessian, True)
 
