@@ -205,3 +205,31 @@ def test_ridge_paths_begin_where_those_of_glmnet_do(n_classes: int, groups: Arra
     expected = 1000.0 * each[factors > 0.0].max() / (4.0 / factors.sum())
     found = path(y, X, l1_ratio=0.0, factors=factors, column_groups=groups, count=3)
     np.testing.assert_allclose(found.lambdas[0], expected, rtol=1e-12)  # rounding
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_path_says_which_columns_separate_the_classes(n_classes: int) -> None:
+    X, _, _ = some_rows()
+    y = np.digitize(X[:, 1], [0.0, 1.0][: n_classes - 1])
+    X[y == 1, 1] += 0.1
+    y[7] = (y[7] + 1) % n_classes
+    weights = np.where(np.arange(120) == 7, 0.0, 1.0)  # the one row on the wrong side does not count
+    found = path(y, X, weights=weights, smallest=1e-3)
+    (said,) = found.notes
+    assert "the classes are separated by" in said
+    assert "separated by 'x1'" in said
+    assert "The classes are separated by" in str(found)
+    assert said in cross_validate(y, X, weights=weights, smallest=1e-3).notes
+    assert path(y, X, smallest=1e-3).notes == ()
+    # an offset that points the right way separates nothing
+    if n_classes == 2:
+        assert path(some_rows()[1], X, offset=np.where(some_rows()[1], 50.0, -50.0), lambdas=[0.1]).notes == ()
+
+
+def test_a_path_names_columns_that_are_equal() -> None:
+    X, y, _ = some_rows()
+    found = path(y, np.column_stack([X, X[:, 0]]), count=20)
+    (said,) = found.notes
+    assert "'x4' = 'x0'" in said
+    assert "The lasso's coefficients are one choice of many" in str(found)
+    assert path(y, np.column_stack([X, X[:, 0]]), l1_ratio=0.5, count=20).notes == ()

@@ -42,6 +42,9 @@ def path(argv: Sequence[str]) -> int:
         if args.relax:
             show(list(found.relaxed.summary().blocks), sys.stdout)
         _tell("Figure", args.plot)
+    if args.quiet:
+        for note in found.notes:
+            say(f"note: {note}")
     certified = found.certified
     status = "" if certified.all() else found.found.status(int((~certified).argmax()))
     return verdict(bool(certified.all()), status, args.quiet or args.json)

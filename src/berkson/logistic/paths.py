@@ -26,6 +26,7 @@ from berkson.report.path_report import cross_validation_blocks, path_blocks
 from berkson.select.cross_validation import CrossValidation
 from berkson.select.measures import Measure
 from berkson.select.path import Path
+from berkson.select.separated import notes
 from berkson.select.uniqueness import doubt
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ class LogitPath(Shown):
     def certified(self) -> npt.NDArray[np.bool_]:
         """Which fits are proved to within tol (L,)."""
         return self.found.certified
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of the path, a sentence each: columns that separate the classes in every row; those of the last
+        fit between which a lasso's coefficients can move."""
+        return notes(self.found)
 
     @property
     def table(self) -> Any:

@@ -9,6 +9,7 @@ from berkson.model import Prepared, classes_of
 from berkson.select.cross_validation import CrossValidation
 from berkson.select.path import Path
 from berkson.select.relaxed import Relaxed, RelaxedCrossValidation
+from berkson.select.separated import notes
 
 
 def path_record(given: Prepared, found: Path) -> dict[str, Any]:
@@ -25,6 +26,7 @@ def path_record(given: Prepared, found: Path) -> dict[str, Any]:
         "passes": float(found.passes),
         "seconds": float(found.seconds),
         "columns": list(given.schema.names),
+        "notes": list(notes(found)),
         "fits": [_fit(given, found, i) for i in range(len(found.lambdas))],
     }
 
@@ -43,7 +45,7 @@ def cross_validation_record(given: Prepared, found: CrossValidation, rule: Liter
         "lambda_1se": found.lambda_1se,
         "rule": rule,
         "chosen": found.lambda_min if rule == "min" else found.lambda_1se,
-        "notes": list(found.notes),
+        "notes": list(dict.fromkeys([*found.notes, *record["notes"]])),
         "passes": float(found.passes),
         "seconds": float(found.seconds),
     }

@@ -12,6 +12,7 @@ from berkson.report.layout import Block, Grid, Paragraph, Row, exponential, sign
 from berkson.report.summary import outcome_text, rows_text, sentence
 from berkson.select.cross_validation import CrossValidation
 from berkson.select.path import PRECISION, Path
+from berkson.select.separated import notes
 from berkson.select.start import Options
 from berkson.table import listing
 
@@ -42,6 +43,7 @@ def path_blocks(given: Prepared, found: Path) -> Iterator[Block]:
     """The report of a path: where columns come and go, what is explained, what is proved."""
     yield from _head(given, found)
     yield _lambdas(given, found)
+    yield from (Paragraph(sentence(note), "bad") for note in notes(found))
     yield from _unproved(found)
     yield Paragraph(sentence(found.ended))
     yield Paragraph(_effort(found.passes, found.seconds), "quiet")

@@ -18,6 +18,7 @@ from berkson.select.column_folds import followed
 from berkson.select.folds import Folds, folds_of
 from berkson.select.measures import Curve, Measure, curve, held_out
 from berkson.select.path import Path, enough, enough_explained, originals, path_of
+from berkson.select.separated import separated
 from berkson.select.start import Options, Scale, Start, begin
 from berkson.select.wide import WideFits, WideStart, begin_wide, follow_wide, is_wide
 from berkson.solvers.run import Work
@@ -97,6 +98,8 @@ class CrossValidation:
                 "the columns explain nothing of held-out rows" if not self.path.df[0] else "go on to larger lambdas"
             )
             yield f"the best lambda, {lambdas[0]:.4g}, is the largest tried: {larger}"
+        if (said := separated(self.path)) is not None:
+            yield said
         without = int((~np.isfinite(chosen.each)).any(axis=1).sum())
         if without:
             yield (
