@@ -209,3 +209,22 @@ def test_many_rows_and_levels_by_formula(strength: float) -> None:
         for level in slopes.index[1:]:
             if f"{name}[{level}]" in coef.index:
                 assert slopes[level] == pytest.approx(strength * coef[f"{name}[{level}]"], abs=2e-2)
+
+
+# --- too many columns without a penalty -----------------------------------------------------------------------------
+
+
+def test_many_levels_without_a_penalty_are_refused_with_the_reason() -> None:
+    rng, levels = np.random.default_rng(0), 4100
+    g = np.tile(np.arange(levels), 8)  # four rows of each class
+    frame = pd.DataFrame({"g": g.astype(str), "x": rng.normal(size=len(g)), "y": np.repeat([0, 1], len(g) // 2)})
+    with pytest.raises(ValueError, match=r"takes a dense 4,100 x 4,100 matrix to tell.*: set a ridge penalty"):
+        logit("y ~ x + g", frame)
+    frame.loc[frame["g"].isin(["0", "7", "19"]), "y"] = 1  # "0" is the reference, which has no column
+    said = r"without a penalty 3 of 4,100 levels, as 'g\[19\]', have no finite estimate, since their rows lack a class"
+    with pytest.raises(ValueError, match=said):
+        logit("y ~ x + g", frame)
+    lacking = frame["g"].isin(["0", "7", "19"])
+    with pytest.raises(ValueError, match=said):
+        logit("s ~ x + g", frame.assign(s=np.where(lacking, 1.0, 0.25 + 0.5 * frame["y"])))
+    assert logit("y ~ x + g", frame, strength=1.0).certificate.certified

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from berkson.certificate import DENSE_UP_TO
-from berkson.design import Dense, design_of
+from berkson.design import Dense, Mixed, design_of
 from berkson.problem import HUGE, InputError, Problem
 from berkson.rank import Rank, examine, full_rank
 from berkson.rows.coordinates import Coordinates
-from berkson.rows.memory import InMemory, NonFiniteError
+from berkson.rows.memory import InMemory, NonFiniteError, threads_for
 from berkson.rows.questions import NullGram
 from berkson.solvers.run import Work, run_one
 from berkson.standardise import location
@@ -73,13 +73,45 @@ def prepare(problem: Problem, work: Work) -> tuple[InMemory, Rank]:
             f"set {problem.wording.penalty}, or choose fewer columns"
         )
     if not problem.penalised and p > DENSE_UP_TO and not isinstance(problem.X, np.ndarray):
-        raise InputError(
-            f"without a penalty, which of {p:,} columns have an estimate takes a dense {p:,} x {p:,} matrix to tell, "
-            f"more than fits here: set {problem.wording.penalty}, or choose at most {DENSE_UP_TO:,} columns"
-        )
+        raise InputError(_why_not(problem))
     if problem.penalised or p > DENSE_UP_TO:
         return standardised(problem, symmetric=problem.lasso > 0.0), Rank(())
     return full_rank_rows(problem, standardised(problem), work)
+
+
+def _why_not(problem: Problem) -> str:
+    """Why so many columns are not fitted without a penalty: levels that lack a class have no estimate, and are looked
+    for first."""
+    design, p = design_of(problem.X), problem.X.shape[1]
+    ridge = problem.wording.penalty.rpartition(" or ")[2]  # what reduces bias takes the same matrix
+    if isinstance(design, Mixed):
+        lacking = _levels_that_lack_a_class(problem, design)
+        if len(lacking):
+            named = f", as {problem.column(int(lacking[0]))!r}," if lacking[0] >= 0 else ""
+            return (
+                f"without a penalty {len(lacking):,} of {sum(design.blocks.levels):,} levels{named} have no finite "
+                f"estimate, since their rows lack a class: set {ridge}, or merge levels with few rows"
+            )
+    return (
+        f"without a penalty, which of {p:,} columns have an estimate takes a dense {p:,} x {p:,} matrix to tell, more "
+        f"than fits here: set {ridge}, or choose at most {DENSE_UP_TO:,} columns"
+    )
+
+
+def _levels_that_lack_a_class(problem: Problem, design: Mixed) -> npt.NDArray[np.intp]:
+    """The columns of levels that have rows, but none of some class; those without a column come last, as -1."""
+    weight, threads = problem.weight, threads_for(len(design) * design.row_cells)
+    among = design.slots.place - design.slots.constant - 1  # of levels: numbers and the constant come before them
+    column = np.full(sum(design.blocks.levels), -1)
+    column[among[~design.numeric]] = np.flatnonzero(~design.numeric)
+    seen = design.level_moments(None, weight, threads)[3] > 0.0
+    lacking = np.zeros(len(seen), dtype=bool)
+    for k in range(problem.n_classes):
+        part = problem.part_of(k)
+        own = part if weight is None else weight * part
+        lacking |= ~(design.level_moments(None, own, threads)[3] > 0.0)
+    found = column[lacking & seen]
+    return np.concatenate([found[found >= 0], found[found < 0]])
 
 
 def full_rank_rows(problem: Problem, rows: InMemory, work: Work) -> tuple[InMemory, Rank]:

@@ -102,6 +102,14 @@ class Problem:
     def class_name(self, k: int) -> str:
         return self.classes[k] if self.classes else str(k)
 
+    def part_of(self, k: int) -> F64:
+        """How much of each row is of class k (n,): 0 or 1, or the share of soft labels."""
+        if self.y.dtype.kind in "ui":
+            return np.asarray(self.y == k, dtype=np.float64)
+        if self.y.ndim == 2:
+            return np.asarray(self.y[:, k])
+        return np.asarray(self.y if k else 1.0 - self.y)
+
     def class_weights(self) -> F64:
         """The total weight of each class (K,); soft labels count by their share."""
         if self.y.dtype.kind in "ui":

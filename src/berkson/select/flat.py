@@ -16,9 +16,9 @@ SAME = 1e-10  # a linear predictor along a direction of length 1, of columns of 
 
 
 def flat_directions(rows: InMemory, hessian: F64) -> F64 | None:
-    """All such directions of theta (m, size), orthonormal, None where there are none: a Hessian finds candidates, and
-    the rows decide."""
-    if inverse_factor(hessian) is not None:
+    """All such directions of theta (m, size), orthonormal, None where there are none, or so many that proofs by size
+    are cheaper, as where columns outnumber rows: a Hessian finds candidates, and the rows decide."""
+    if len(hessian) >= rows.n_rows or inverse_factor(hessian) is not None:
         return None
     curvature = hessian.diagonal()
     used = np.flatnonzero(curvature > 0.0)
