@@ -17,6 +17,7 @@ HEADERS = (
     "passes",
     "method",
     "sparse",
+    "sparse_moments",
     "sparse_pass",
     "columns",
     "coded",

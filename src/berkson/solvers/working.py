@@ -27,14 +27,13 @@ F64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 FROM = 200  # columns from which working with few of them may pay
-STEP, STEPS = (
-    2.0,
-    1,
-)  # between the penalties by which a single fit comes from the null model to its own; Newton's at each
-FIRST = 2  # of Newton's steps before the set is looked at again
+STEP, STEPS = 4.0, 1  # between the penalties by which a single fit comes from the null model; Newton's at each
+FIRST = 2  # of Newton's steps of all rows on the set of a part, before all columns are looked at
 PART, LEAST = 8, 2000  # of the rows on which it comes, and the fewest
 LEAST_SCORE = 0.8  # of the threshold: no set reaches for smaller gradients at once
 GROWTH, FEWEST = 1, 100  # columns that may enter at once: so many for each active one, or at least so many
+ALL_AT_ONCE = 16  # for each active one, where a single fit's own set is gathered
+CLOSER = 3  # of its steps on that set, before all columns are looked at and its Hessian is computed anew
 AHEAD = 2.0  # steps of a path that a set looks ahead when it is gathered
 MARGIN = 0.1  # of the threshold, which a set that is gathered reaches further: another reading costs more
 ROUNDS = 30  # readings of the table for one penalty
@@ -130,10 +129,19 @@ def single(cold: F64, penalty: ElasticNet, course: Course, size: Size) -> Solver
         standing, point = yield from advance(standing, larger, loose, size, at_least=STEPS)
         spent, ratio = spent + point.iterations, ratio / STEP
     if sample is not None:
-        standing = replace(standing, at=(yield Evaluate(standing.theta, 1)), sample=None)
-        standing = yield from _gather(standing, _wanted(standing, penalty, 0.0))
-    standing, point = yield from advance(standing, penalty, loose, size, at_least=FIRST)
+        held = (standing.theta[standing.places] == 0.0) & (penalty.threshold[standing.places] > 0.0)
+        standing = yield from _gather(replace(standing, sample=None), standing.places[~held])
+        few, limit = some_of(penalty, standing.places), course.max_iterations
+        solver = proximal_newton(standing.model, few, target=math.inf, max_iterations=limit, at_least=FIRST)
+        progress = yield from inside(standing.view, solver)
+        standing = yield from _moved(standing, progress.model, penalty)
+        spent += progress.iterations
+    standing = yield from _gather(standing, _wanted(standing, penalty, AHEAD, ALL_AT_ONCE))
+    standing, point = yield from advance(standing, penalty, loose, size, at_least=CLOSER)
     spent += point.iterations
+    if point.proof.gap > course.target and not len(_missing(standing, penalty)):
+        model = yield from inside(standing.view, loss_model(standing.theta[standing.places]))
+        standing = replace(standing, model=model)
     standing, point = yield from advance(standing, penalty, course, size)
     return standing, replace(point, iterations=spent + point.iterations)
 
@@ -200,7 +208,7 @@ def _scores(standing: Standing, penalty: ElasticNet) -> F64:
     return np.divide(gradient, threshold, out=np.zeros(len(gradient)), where=pulled)
 
 
-def _wanted(standing: Standing, penalty: ElasticNet, ahead: float) -> Indices:
+def _wanted(standing: Standing, penalty: ElasticNet, ahead: float, growth: int = GROWTH) -> Indices:
     """The working set: what is active or free, and of the rest what may become active, the most likely first."""
     threshold = penalty.threshold
     inside = (standing.theta != 0.0) | (threshold == 0.0)
@@ -210,7 +218,7 @@ def _wanted(standing: Standing, penalty: ElasticNet, ahead: float) -> Indices:
     np.divide(standing.threshold, threshold, out=falls, where=pulled & np.isfinite(standing.threshold))
     bound = np.maximum(1.0 - (1.0 + ahead) * (falls - 1.0) - (MARGIN if ahead else 0.0), LEAST_SCORE)
     asks = np.flatnonzero(pulled & ~inside & (scores >= bound))
-    most = max(FEWEST, GROWTH * int(np.count_nonzero(inside)))
+    most = max(FEWEST, growth * int(np.count_nonzero(inside)))
     if len(asks) > most:
         asks = asks[np.argpartition(-scores[asks], most)[:most]]
     inside[asks] = True

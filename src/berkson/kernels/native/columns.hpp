@@ -56,15 +56,30 @@ void with_size(Type type, F f) {
     }
 }
 
+// Each cell is written where the next one that is kept belongs, kept or not, so that no branch waits for the lookup: as
+// long as such a cell will come in a later row.
 template <class Number, class Value>
 void fill(const View& columns, const View& values, const View& start, const View& stop, const int32_t* place, char* out_values,
-          int32_t* out_columns, ptrdiff_t first, ptrdiff_t last, ptrdiff_t k) {
-    for (ptrdiff_t i = first; i < last; i++)
-        for_places<Number>(columns.data, place, whole_number(start, i), whole_number(stop, i), [&](ptrdiff_t a, int32_t to) {
-            if (to < 0) return;
-            memcpy(out_values + k * ptrdiff_t(sizeof(Value)), values.data + a * ptrdiff_t(sizeof(Value)), sizeof(Value));
-            out_columns[k++] = to;
-        });
+          int32_t* out_columns, ptrdiff_t first, ptrdiff_t last, const int64_t* end) {
+    ptrdiff_t k = ptrdiff_t(end[first]);
+    auto write = [&](ptrdiff_t a, int32_t to) {
+        memcpy(out_values + k * ptrdiff_t(sizeof(Value)), values.data + a * ptrdiff_t(sizeof(Value)), sizeof(Value));
+        out_columns[k] = to;
+    };
+    for (ptrdiff_t i = first; i < last; i++) {
+        const ptrdiff_t from = whole_number(start, i), to = whole_number(stop, i);
+        if (end[i + 1] < end[last])
+            for_places<Number>(columns.data, place, from, to, [&](ptrdiff_t a, int32_t at) {
+                write(a, at);
+                k += at >= 0;
+            });
+        else
+            for_places<Number>(columns.data, place, from, to, [&](ptrdiff_t a, int32_t at) {
+                if (at < 0) return;
+                write(a, at);
+                k++;
+            });
+    }
 }
 
 // f(first, last) on the halves of the rows, on a thread each where one can be had.
@@ -123,7 +138,7 @@ PyObject* gather(PyObject* const* a) {
     with_numbers(numbers.type, [&](auto number) {
         with_size(cells.type, [&](auto value) {
             in_halves(from.rows, threads, [&](ptrdiff_t first, ptrdiff_t last) {
-                fill<decltype(number), decltype(value)>(numbers, cells, from, to, places, to_values, to_columns, first, last, ptrdiff_t(end[first]));
+                fill<decltype(number), decltype(value)>(numbers, cells, from, to, places, to_values, to_columns, first, last, end);
             });
         });
     });

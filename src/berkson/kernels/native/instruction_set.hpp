@@ -41,6 +41,8 @@ namespace {
 
 #include "sparse.hpp"
 
+#include "sparse_moments.hpp"
+
 #include "coded.hpp"
 
 #include "replicates.hpp"
