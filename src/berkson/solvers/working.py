@@ -9,15 +9,16 @@ those that are active and those that the sequential strong rule cannot exclude (
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from berkson.certificate import DENSE_UP_TO
+from berkson.certificate import DENSE_UP_TO, Bound
 from berkson.penalty import ElasticNet, Ridge
-from berkson.rows.questions import Beyond, Draw, Evaluate, Evaluation, Narrow, Reach, Sample
+from berkson.rows.questions import Beyond, Draw, Evaluation, Narrow, Reach, Sample
 from berkson.size import Size
 from berkson.solvers.proximal import Model, loss_model, proximal_newton
 from berkson.solvers.regularised import TIGHTER, Course, Point
@@ -36,6 +37,7 @@ ALL_AT_ONCE = 16  # for each active one, where a single fit's own set is gathere
 CLOSER = 3  # of its steps on that set, before all columns are looked at and its Hessian is computed anew
 AHEAD = 2.0  # steps of a path that a set looks ahead when it is gathered
 MARGIN = 0.1  # of the threshold, which a set that is gathered reaches further: another reading costs more
+MANY, HELD = 8, 1 << 23  # of a path's penalties whose gradients share a reading, and numbers that they may hold
 ROUNDS = 30  # readings of the table for one penalty
 
 
@@ -156,8 +158,7 @@ def advance(
 ) -> Solver[tuple[Standing, Point]]:
     """The fit of a penalty from where fits stand, by so many steps at least, in so many rounds at most."""
     aim, spent = course.aim, 0
-    wanted = _wanted(standing, penalty, 0.0)
-    if not np.isin(wanted, standing.places, assume_unique=True).all():
+    if not _holds(standing, _wanted(standing, penalty, 0.0)):
         standing = yield from _gather(standing, _wanted(standing, penalty, AHEAD))
     for _ in range(rounds):
         inner, known = some_of(penalty, standing.places), standing.model
@@ -174,7 +175,7 @@ def advance(
         )
         spent, reason = spent + progress.iterations, progress.reason
         standing = yield from _moved(standing, progress.model, penalty)
-        proof = replace(size, most=standing.value(penalty)).proof(standing.theta, standing.gradient(penalty), penalty)
+        proof = _proof(standing, penalty, size)
         missing = _missing(standing, penalty)
         if proof.gap <= course.target or spent >= course.max_iterations:
             break
@@ -186,6 +187,56 @@ def advance(
             aim *= min(TIGHTER, 0.5 * course.target / proof.gap)
     point = Point(standing.theta, standing.at.value, standing.value(penalty), proof, spent, reason)
     return standing, point
+
+
+def follow(
+    standing: Standing, penalties: Sequence[ElasticNet], course: Course, size: Size
+) -> Solver[list[tuple[Standing, Point]]]:
+    """The fits of penalties in turn on one set, by a step each at least, proved by one reading of all columns: up to
+    the first that is not proved, which is then fitted alone."""
+    if not _holds(standing, _wanted(standing, penalties[-1], 0.0)):
+        standing = yield from _gather(standing, _wanted(standing, penalties[-1], AHEAD))
+    steps, model, places = [], standing.model, standing.places
+    for penalty in penalties:
+        inner = some_of(penalty, places)
+        solver = proximal_newton(
+            model,
+            inner,
+            target=course.aim,
+            max_iterations=course.max_iterations,
+            anchor=size.among(places, model.value(inner)),
+            at_least=1,
+        )
+        steps.append((yield from inside(standing.view, solver)))
+        model = steps[-1].model
+    thetas = np.zeros((len(penalties), len(standing.theta)))
+    thetas[:, places] = [step.model.theta for step in steps]
+    every = yield Beyond(standing.view, places, thetas)
+    found: list[tuple[Standing, Point]] = []
+    for penalty, step, theta, at in zip(penalties, steps, thetas, every, strict=True):
+        here = replace(standing, theta=theta, at=at, threshold=penalty.threshold, model=step.model)
+        proof, spent = _proof(here, penalty, size), step.iterations
+        point = Point(theta, at.value, here.value(penalty), proof, spent, step.reason)
+        if proof.gap > course.target and spent < course.max_iterations:
+            rest = replace(course, max_iterations=course.max_iterations - spent)
+            here, point = yield from advance(here, penalty, rest, size)
+            return [*found, (here, replace(point, iterations=spent + point.iterations))]
+        found.append((here, point))
+    return found
+
+
+def together(course: Course) -> int:
+    """How many penalties' gradients are worth having at once."""
+    return max(1, min(MANY, HELD // (course.n_rows + course.place.size)))
+
+
+def _proof(standing: Standing, penalty: ElasticNet, size: Size) -> Bound:
+    known = replace(size, most=standing.value(penalty))
+    return known.proof(standing.theta, standing.gradient(penalty), penalty)
+
+
+def _holds(standing: Standing, wanted: Indices) -> bool:
+    return bool(np.isin(wanted, standing.places, assume_unique=True).all())
 
 
 def _moved(standing: Standing, model: Model, penalty: ElasticNet) -> Solver[Standing]:
