@@ -48,14 +48,21 @@ class Anchor:
         """The same matrix where so much of it lies below the Hessian."""
         return replace(self, theta=theta, part=part)
 
-    def proof(self, theta: F64, gradient: F64, penalty: Ridge) -> Bound:
-        """The certificate's theorem at theta, from the smooth part's gradient there."""
+    def proof(
+        self, theta: F64, gradient: F64, penalty: Ridge, off: float = 0.0, leverage: float | None = None
+    ) -> Bound:
+        """The certificate's theorem at theta, from the smooth part's gradient there.
+
+        off : what the gradient may be off by in the norm of H^-1, H the smooth objective's Hessian.  As M lies below H,
+        the theorem holds in the norm of H with  delta <= |excess|_(M^-1) + off,  if h is over all rows: `leverage`.
+        """
         slack, excess = penalty.split(theta, gradient, self.part * self.hessian.diagonal())
         keeps = self.keeps(theta)
         if not keeps > LEAST:
             return NOTHING
         squared = max(0.0, float(excess @ self.inverse @ excess))
-        return bound(math.sqrt(squared / keeps), self.leverage / keeps).loosened(slack)
+        h = self.leverage if leverage is None else leverage
+        return bound(math.sqrt(squared / keeps) + off, h / keeps).loosened(slack)
 
 
 def anchor_at(

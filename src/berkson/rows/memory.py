@@ -26,6 +26,7 @@ from berkson.rows.questions import (
     Evaluate,
     Evaluation,
     Extent,
+    Furthest,
     Inside,
     LargestLeverage,
     LeastChange,
@@ -87,7 +88,7 @@ class InMemory:
                 return 0.0
             case Inside(view, inner):
                 return float(view.cost((inner,))[1] / max(1, self.design.nbytes))
-            case Reach():
+            case Reach() | Furthest():
                 return 1.0
         return 1.0 if question.sample is None else question.sample.size / self.n_rows
 
@@ -130,6 +131,8 @@ class InMemory:
                 return self._extent(sample)
             case Reach():
                 return self._reach()
+            case Furthest(direction):
+                return self._furthest(direction)
             case Narrow(places, sample):
                 return (self if sample is None else self.only(sample)).narrowed(places)
             case Inside(view, inner):
@@ -282,6 +285,14 @@ class InMemory:
             return max(0.0, self.design.longest(self.part(sample, as_part=True), self._unit))
         reach = self._reach(sample)
         return float(reach @ reach)
+
+    def _furthest(self, direction: F64) -> float:
+        part, coef, furthest = self.part(), self.coordinates.expand(direction)[:, None], 0.0
+        for place, design, rows in self._pieces(None):
+            moved = np.abs(design.linear_predictor(rows, part.center, coef, part.threads)[:, 0])
+            used = moved if part.weight is None else moved[part.weight[place] > 0.0]
+            furthest = max(furthest, float(used.max(initial=0.0)))
+        return furthest
 
     def _reach(self, sample: Sample | None = None) -> F64:
         part, place = self.part(sample, as_part=True), self.coordinates

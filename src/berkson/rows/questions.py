@@ -139,6 +139,13 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
+class Furthest:
+    """max_i |x_i' direction| over rows of positive weight, of one linear predictor."""
+
+    direction: F64
+
+
+@dataclass(frozen=True, slots=True)
 class Narrow:
     """The rows (of a sample, with scaled weights, or all) with some unknowns only, those at `places` (ascending) of
     theta, for one linear predictor; columns are gathered, so many rows take memory for them.  Answer: what answers
@@ -180,6 +187,7 @@ Question = (
     | LeastChange
     | Likeness
     | Reach
+    | Furthest
     | Narrow
     | Inside
     | Beyond

@@ -50,9 +50,12 @@ def predicted(model: Model, penalty: ElasticNet, missed: F64 | float) -> Predict
 def proportion(lambdas: F64, i: int) -> float:
     """The step to lambda i as a part of the one before it: along a path with the same columns the steps are about in
     proportion to those of lambda."""
-    if i < 2 or lambdas[i - 2] == lambdas[i - 1]:
-        return 0.0
-    return min(1.0, float((lambdas[i - 1] - lambdas[i]) / (lambdas[i - 2] - lambdas[i - 1])))
+    return 0.0 if i < 2 else part_of_step(*lambdas[i - 2 : i + 1])
+
+
+def part_of_step(before: float, last: float, now: float) -> float:
+    """The same, of any three lambdas."""
+    return 0.0 if before == last else min(1.0, float((last - now) / (before - last)))
 
 
 class Walk:
