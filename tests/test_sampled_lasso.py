@@ -21,6 +21,7 @@ PROBLEMS = (
     "heavy tails",
     "weights and offsets",
     "three classes",
+    "ten classes",
     "no constant",
     "correlated",
     "a rare level",
@@ -29,7 +30,7 @@ PROBLEMS = (
 
 def problem(kind: str) -> Problem:
     rng = np.random.default_rng(11)
-    K = 3 if kind == "three classes" else 2
+    K = {"three classes": 3, "ten classes": 10}.get(kind, 2)  # of ten: 18 rows an unknown
     X = rng.standard_normal((N, P))
     if kind == "heavy tails":  # some rows far out, and columns that few rows have
         X[:, ::7], X[:, 3] = np.exp(1.5 * X[:, ::7]) - 2.0, rng.random(N) < 0.003
@@ -75,6 +76,7 @@ def test_the_optimum_is_that_of_exact_hessians(kind: str, monkeypatch: pytest.Mo
     hessians = [q for q in asked if isinstance(q, Evaluate) and q.order == 2 and q.sample is None]
     assert len(hessians) == (2 if kind == "a rare level" else 0)  # a proof takes all rows where a sample's is singular
     assert found.info.passes < 8.0
+    assert found.info.solver == "proximal newton"
     monkeypatch.setattr(
         solve, "from_cold", lambda theta, penalty, course, size: without_samples(theta, penalty, course)
     )

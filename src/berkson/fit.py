@@ -28,6 +28,7 @@ from berkson.separation import Separation, find_separation
 from berkson.shortfall import PRECISION, shortfall
 from berkson.solvers.choose import ROW_SPACE, Choice, choose
 from berkson.solvers.choose_factors import choose_factors
+from berkson.solvers.cold import sample_rows
 from berkson.solvers.newton import Solution
 from berkson.solvers.run import Work, run
 from berkson.solvers.solve import Task, judge, solve
@@ -312,8 +313,10 @@ def _task(
         null if problem.offset is None else None,
         0.0 if problem.offset is None else float(np.abs(problem.offset).max()),
     )
-    if isinstance(penalty, ElasticNet) and by_columns(penalty, task.course):
-        task = replace(task, choice=Choice.of_few_columns(p))
+    if isinstance(penalty, ElasticNet):
+        few = by_columns(penalty, task.course)
+        kinked = Choice.of_few_columns(p) if few else choice.with_kinks(n, sample_rows(task.course))
+        task = replace(task, choice=kinked)
     return task
 
 

@@ -14,7 +14,7 @@ Where most cells lie at their column's centre, k of p do not and p^2 becomes the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BANDWIDTH = 2.0e10  # bytes of X a second
 RATE = 6.0e10  # multiplications and additions a second in the Hessian kernel, both cores
@@ -25,7 +25,7 @@ NEWTON, CONJUGATE = "newton", "conjugate gradient"
 SAMPLED, SAMPLED_QUASI = "sampled newton", "sampled quasi-newton"
 ROW_SPACE = "row space"
 ELIMINATION = "newton by elimination"
-WORKING_SETS = "working sets"
+WORKING_SETS, PROXIMAL = "working sets", "proximal newton"
 EIGEN, READINGS = 15, 4  # n^3 of an eigen-decomposition; readings of X for the kernel, the answer and its proof
 MOST_ROWS = 4000  # of a kernel that is decomposed: 128 MB, and ten seconds
 LARGEST_HESSIAN = 4000  # unknowns: 128 MB, and a factorisation of a second
@@ -55,6 +55,11 @@ class Choice:
     def of_few_columns(cls, p: int) -> Choice:
         """Where a lasso leaves few of many columns a coefficient."""
         return cls(WORKING_SETS, f"the lasso leaves few of {p:,} columns a coefficient, and steps are on those alone")
+
+    def with_kinks(self, n: int, sample: int) -> Choice:
+        """Under a lasso on n rows, by way of a sample of them or (0) without one."""
+        how = f"the Hessian of {sample:,} of {n:,} rows serves for steps" if sample else "Hessians are of all rows"
+        return replace(self, solver=PROXIMAL, why=f"the lasso has kinks; {how}", sample=sample)
 
 
 def choose(

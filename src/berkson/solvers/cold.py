@@ -18,13 +18,15 @@ from berkson.inverse import ABSENT, TYPICAL, inverse_factor
 from berkson.penalty import ElasticNet
 from berkson.rows.coordinates import Coordinates
 from berkson.rows.questions import Draw, Evaluate, Sample
+from berkson.solvers.choose import SAMPLE_SHARE
 from berkson.solvers.proximal import Model, loss_model, minimum_of_model, proximal_newton
-from berkson.solvers.regularised import TIGHTER, TRIES, Course, Point, advance
+from berkson.solvers.regularised import ROWS_PER_UNKNOWN, TIGHTER, TRIES, Course, Point, advance
 from berkson.solvers.run import Solver
 from berkson.solvers.witness import Witness
 
 F64 = npt.NDArray[np.float64]
 
+ROWS_OF_MANY, FEWEST = 20, 10  # an unknown, of a sample for many classes, whose Hessians are dear; and the fewest
 LARGER, PER_PASS = 3, 24.0  # a sample is made so much larger where its Hessian then costs less than a pass more, of
 # which this many multiplications for each cell take as long
 QUARTER, ROUGH = 4, 10  # of a sample's rows, the steps from far away, where they are this many an unknown
@@ -34,12 +36,24 @@ DOUBTFUL = 0.5  # of the gap to prove that a sample of the rows has left: what i
 HOPELESS = 100.0  # a contraction of the proof that a reading or two of all rows do not mend
 
 
+def sample_rows(course: Course) -> int:
+    """Rows of the sample by way of which fits come from the null model; 0: without one."""
+    n, size = course.n_rows, course.place.size
+    enough = ROWS_PER_UNKNOWN if course.place.contrasts == 1 else ROWS_OF_MANY
+    rows = max(n // SAMPLE_SHARE, min(enough * size, n // 4))
+    if course.exact or rows < FEWEST * size:
+        return 0
+    larger = min(LARGER * rows, n // 4)
+    hessian = 0.5 * (course.place.contrasts + 1) * size / PER_PASS  # of all rows, in passes
+    return larger if (larger - rows) * hessian <= n else rows
+
+
 def from_cold(theta: F64, penalty: ElasticNet, course: Course, sample_size: int) -> Solver[tuple[Model, Point]]:
     """The fit of one penalty from the null model, by way of the optimum of a sample (size 0: without)."""
     if sample_size == 0 or course.max_iterations == 0:
         model = yield from loss_model(theta)
         return (yield from advance(model, penalty, course, Witness(None)))
-    sample: Sample | None = yield Draw(_worth(sample_size, course), course.share)
+    sample: Sample | None = yield Draw(sample_size, course.share)
     assert sample is not None
     near = yield from _sample_fit(theta, penalty, course, sample)
     model = yield from _on_all_rows(near, penalty)
@@ -72,13 +86,6 @@ def sample_error(course: Course, sample: Sample) -> float:
 def sample_optimum(theta: F64, penalty: ElasticNet, course: Course, sample: Sample) -> Solver[Model]:
     """The loss of all rows where the sample has its optimum, which is sought from theta, with its Hessian nearby."""
     return (yield from _on_all_rows((yield from _sample_fit(theta, penalty, course, sample)), penalty))
-
-
-def _worth(size: int, course: Course) -> int:
-    """A larger sample, where a better Hessian is worth its price."""
-    larger = min(LARGER * size, course.n_rows // 4)
-    hessian = 0.5 * (course.place.contrasts + 1) * course.place.size / PER_PASS  # of all rows, in passes
-    return larger if (larger - size) * hessian <= course.n_rows else size
 
 
 def _sample_fit(theta: F64, penalty: ElasticNet, course: Course, sample: Sample) -> Solver[Model]:
