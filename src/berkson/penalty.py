@@ -43,6 +43,13 @@ class Ridge:
         gradient = None if at.gradient is None else at.gradient + pull
         return Evaluation(at.value + half, at.margin, gradient, hessian, at.rounding)
 
+    def ridge(self, theta: F64) -> float:
+        """The smooth part."""
+        if not self.has_ridge:
+            return 0.0
+        with np.errstate(over="ignore"):  # of coefficients far out: infinite, which no solver steps to
+            return 0.5 * float((self.strength * theta) @ theta)
+
     def kinked(self, theta: F64) -> float:
         """The part that is not smooth."""
         return 0.0
@@ -71,8 +78,17 @@ class ElasticNet(Ridge):
 
     def kinked(self, theta: F64) -> float:
         """The part that is not smooth."""
-        away = theta != 0.0  # at an infinite threshold it is 0, and so is its penalty
-        return float(self.threshold[away] @ np.abs(theta[away]))
+        # at an infinite threshold it is 0, and so is its penalty
+        return float(self._finite @ np.abs(theta)) if self.has_kinks else 0.0
+
+    @cached_property
+    def has_kinks(self) -> bool:
+        """Whether a coefficient that need not be zero has a kink there."""
+        return bool(self._finite.any())
+
+    @cached_property
+    def _finite(self) -> F64:
+        return np.where(np.isinf(self.threshold), 0.0, self.threshold)
 
     def allowed(self, theta: F64) -> F64:
         """With zeros where nothing else has a finite penalty."""
@@ -108,17 +124,25 @@ class ElasticNet(Ridge):
         excess r then; against a curvature c that costs r^2 / 2c, and to move part of it into the slack pays from
         r = c |theta_j| on.  `curvature` (size,) of the smooth part: any is valid, the true one is good.
         """
-        balanced = np.clip(gradient, -self.threshold, self.threshold)
-        away = theta != 0.0
-        sign, size = np.sign(theta[away]), np.abs(theta[away])
-        bend, most = np.broadcast_to(curvature, theta.shape)[away], 2.0 * self.threshold[away]
-        moved = np.clip(sign * gradient[away] + self.threshold[away] - bend * size, 0.0, most)
-        balanced[away] = sign * (moved - self.threshold[away])
+        if not self.has_kinks:
+            return 0.0, self.allowed(gradient)
+        balanced = np.minimum(np.maximum(gradient, -self.threshold), self.threshold)
+        away = np.flatnonzero(theta)
+        at, threshold = theta[away], self.threshold[away]
+        sign, size = np.sign(at), np.abs(at)
+        bend = curvature[away] if isinstance(curvature, np.ndarray) else curvature
+        moved = sign * gradient[away] + threshold - bend * size
+        moved = np.minimum(np.maximum(moved, 0.0), 2.0 * threshold)
+        balanced[away] = sign * (moved - threshold)
         return float(moved @ size), gradient - balanced
 
     def regular(self, hessian: F64) -> F64:
         """The smooth part's Hessian from that of the loss, regular where coefficients are determined."""
-        return hessian + np.diag(self.strength) if self.has_ridge else hessian
+        if not self.has_ridge:
+            return hessian
+        regular = hessian.copy()
+        regular.reshape(-1)[:: len(regular) + 1] += self.strength  # its diagonal
+        return regular
 
     def placed(self, theta: F64) -> F64:
         """The same predictions by coefficients that this penalty likes best."""
@@ -214,6 +238,8 @@ def _in_box(each: F64, box: F64, wanted: F64) -> F64:
 
 def elastic_net(ridge: F64, lasso: F64, place: Coordinates) -> ElasticNet:
     """The elastic net of strengths and thresholds (q,) by column, the same in every equation."""
+    if place.contrasts == 1:
+        return ElasticNet(ridge, lasso)
     strength, threshold = np.tile(ridge, place.contrasts), np.tile(lasso, place.contrasts)
     if place.symmetric:
         return SymmetricNet(strength, threshold, place.contrasts)

@@ -48,9 +48,10 @@ class Regularizer:
         per_theta = self._unit(place) / place.scale
         factor = self._factor(place)
         held = ~np.isfinite(factor)
-        factor = np.where(held, 0.0, factor)
-        ridge = np.where(held, HELD, amount * (1.0 - self.l1_ratio) * factor * per_theta * per_theta)
-        lasso = np.where(held, np.inf, amount * self.l1_ratio * factor * per_theta)
+        factor[held] = 0.0
+        lasso = amount * factor * per_theta
+        ridge, lasso = (1.0 - self.l1_ratio) * lasso * per_theta, self.l1_ratio * lasso
+        ridge[held], lasso[held] = HELD, np.inf
         if self.flat is not None and self.l1_ratio == 1.0 and not (self.flat[:, held] != 0.0).any():
             return FlatNet(ridge, lasso, self.flat)
         return elastic_net(ridge, lasso, place)
@@ -79,11 +80,13 @@ class Regularizer:
         return np.asarray(self._unit(place) == 0.0)
 
     def _unit(self, place: Coordinates) -> F64:
-        unit: F64 = np.append(self.unit, 1.0)
+        unit = np.ones(len(self.unit) + 1)
+        unit[:-1] = self.unit
         return unit if place.kept is None else unit[place.kept]
 
     def _factor(self, place: Coordinates) -> F64:
-        factor: F64 = np.append(np.where(self.unit > 0.0, self.factor, np.inf), 0.0)
+        factor = np.zeros(len(self.unit) + 1)
+        factor[:-1] = np.where(self.unit > 0.0, self.factor, np.inf)
         return factor if place.kept is None else factor[place.kept]
 
 

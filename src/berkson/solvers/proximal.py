@@ -60,7 +60,7 @@ class Model:
 
     def value(self, penalty: ElasticNet) -> float:
         """The objective."""
-        return penalty.add(self.theta, self.at).value + penalty.kinked(self.theta)
+        return self.at.value + penalty.ridge(self.theta) + penalty.kinked(self.theta)
 
     def gap(self, penalty: ElasticNet, anchor: Prover | None = None) -> float:
         """What the anchor proves; or else, to second order, the slack and half the square of the excess gradient in the

@@ -85,6 +85,10 @@ def advance(
     there."""
     proof, anchor = NOTHING, seen.anchor
     aim = course.aim if anchor is None else course.target  # what an anchor says of a gap is its proof
+    if anchor is not None and at_least == 0:
+        proof = anchor.proof(model.theta, model.gradient(penalty), penalty)
+        if proof.gap <= aim:
+            return model, Point(model.theta, model.at.value, model.value(penalty), proof, spent, "target")
     for attempt in range(TRIES):
         if attempt > 0 and not model.fresh:  # what some rows, or others, did not prove
             model, anchor = (yield from loss_model(model.theta)), None
