@@ -16,6 +16,7 @@ from sklearn.utils.validation import (  # type: ignore[import-untyped]
 )
 
 from berkson.design import Sparse, Table
+from berkson.design.compressed import compressed
 from berkson.labels import Labels
 from berkson.problem import InputError
 
@@ -49,7 +50,7 @@ def table(estimator: Any, X: Any, *, reset: bool) -> Array | Sparse:
         array: Any = validate_data(
             estimator, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_all_finite=False
         )
-    return as_read(array) if isinstance(array, np.ndarray) else sparse_table(array)
+    return as_read(array) if isinstance(array, np.ndarray) else compressed(as_read(array))
 
 
 def as_read(array: Any) -> Any:
@@ -76,25 +77,6 @@ def _reordering_told(estimator: Any, columns: Sequence[str], *, reset: bool) -> 
             f"{error}Order them by name: X[list(model.feature_names_in_)] (pandas, polars), or "
             "X.select(list(model.feature_names_in_)) (pyarrow)"
         ) from None
-
-
-def sparse_table(matrix: Any) -> Sparse:
-    """Compressed rows as they lie; where a cell is stored in parts, a copy in which they are added up."""
-    matrix = as_read(matrix)
-    if not matrix.has_canonical_format and _holds_parts(matrix):
-        matrix = matrix.copy()
-        matrix.sum_duplicates()
-    return Sparse.of(matrix.data, matrix.indices, matrix.indptr, matrix.shape[1])
-
-
-def _holds_parts(matrix: Any) -> bool:
-    """Whether some cell is stored more than once, in rows whose cells stand in any order."""
-    for rows, columns, _ in Sparse.of(matrix.data, matrix.indices, matrix.indptr, matrix.shape[1]).stored():
-        order = np.lexsort((columns, rows))
-        rows, columns = rows[order], columns[order]
-        if ((rows[1:] == rows[:-1]) & (columns[1:] == columns[:-1])).any():
-            return True
-    return False
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_array  # type: ignore[import-untyped]
 
 from berkson.design import SideBySide, Sparse
-from berkson.estimators.inputs import as_read, check_columns, match_columns, sparse_table, table
+from berkson.design.compressed import compressed
+from berkson.estimators.inputs import as_read, check_columns, match_columns, table
 
 Array = npt.NDArray[Any]
 
@@ -41,7 +42,7 @@ def cells_of(X: Any, names: Sequence[Any]) -> Sparse:
     values = np.concatenate([each.sp_values for each in arrays], dtype=np.result_type(*(a.sp_values for a in arrays)))
     rows = np.concatenate([each.sp_index.to_int_index().indices for each in arrays])
     ends = np.cumsum([0, *(each.npoints for each in arrays)])
-    return sparse_table(csc_array((values, rows, ends), shape=(len(X), len(names))).tocsr())
+    return compressed(as_read(csc_array((values, rows, ends), shape=(len(X), len(names))).tocsr()))
 
 
 def table_of_numbers(estimator: Any, X: Any, *, reset: bool) -> Array | Sparse | SideBySide:

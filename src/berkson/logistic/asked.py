@@ -79,7 +79,9 @@ class Asked:
         free = free_by_name(self.unpenalised, self.factors)
         factors = reading_of(self.policy, symmetric=True, by_reference=free)
         return Options(
-            *(self.event, self.weights, self.offset, drop, 0.0, bool(self.intercept), apart), factors=factors
+            *(self.event, self.weights, self.offset, drop, 0.0, bool(self.intercept), apart),
+            factors=factors,
+            sparse=True,
         )
 
     def of_path(self, prepared: Prepared, groups: str) -> dict[str, Any]:

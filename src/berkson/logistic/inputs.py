@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from berkson.design import Sparse
 from berkson.formula import BY_REFERENCE, Formula, Outcome, Reading, Schema, parse
 from berkson.formula.formula import Response
 from berkson.formula.outcome import learn_outcome, read_outcome
@@ -46,6 +47,11 @@ class Options:
     apart: tuple[str, ...] = ()  # columns that `.` does not stand for, and that each row used has a value in
     smooths: bool = False  # whether the formula may have some
     factors: Reading = BY_REFERENCE
+    sparse: bool = False  # whether X may be
+
+    def with_columns(self, weights: str | None, offset: str | None) -> Options:
+        """The same, weights and offsets by the names of their columns."""
+        return replace(self, weights=weights, offset=offset)
 
 
 def read_formula(formula: str | Formula, data: Any, options: Options) -> Prepared:
@@ -53,8 +59,8 @@ def read_formula(formula: str | Formula, data: Any, options: Options) -> Prepare
     if not options.intercept:
         raise ValueError(f"intercept=False is for arrays; in a formula write {formula} + 0")
     table, index = from_frame(data), index_of(data)
-    weights, table = _column_of(options.weights, WEIGHTS, table, index)
-    offset, table = _column_of(options.offset, OFFSET, table, index)
+    weights, table = column_of(options.weights, WEIGHTS, table, index)
+    offset, table = column_of(options.offset, OFFSET, table, index)
     return prepare(
         formula,
         table,
@@ -84,7 +90,7 @@ def refuse_shuffled(values: Any, name: str, index: Any) -> None:
         )
 
 
-def _column_of(given: Any, name: str, table: Table, index: Any) -> tuple[str | None, Table]:
+def column_of(given: Any, name: str, table: Table, index: Any) -> tuple[str | None, Table]:
     """The name of a column of the table: the one given, or that of the values given, which is added."""
     if given is None or isinstance(given, str):
         return given, table
@@ -119,26 +125,31 @@ class Arrays:
 
 def read_arrays(y: Any, X: Any, options: Options) -> Arrays | Prepared:
     """The problem of y and X; `Prepared` where X is a table with text or categories, which is coded like `y ~ .`."""
-    for what, value in (("weights", options.weights), ("offset", options.offset)):
-        if isinstance(value, str):
-            raise ValueError(f"{what}={value!r} names a column, and there is no table with y and X: give the values")
+    refuse_names(options)
     table, matrix = _predictors(X)
     if not table.columns and not options.intercept:
         raise InputError("X has no columns and there is no intercept: there is nothing to fit")
-    response, columns = _response(y, set(table.columns))
+    response, columns = response_of(y, set(table.columns))
     lengths = {len(column.values) for column in columns.values()}
     if lengths != {table.n_rows}:
         raise InputError(f"y has {max(lengths):,} rows, but X has {table.n_rows:,}: give one label a row")
     whole = table.with_columns({**columns, **table.columns})
     index = index_of(X)
     refuse_shuffled(y, "y", index)
-    weights, whole = _column_of(options.weights, WEIGHTS, whole, index)
-    offset, whole = _column_of(options.offset, OFFSET, whole, index)
-    given = replace(options, weights=weights, offset=offset)
+    weights, whole = column_of(options.weights, WEIGHTS, whole, index)
+    offset, whole = column_of(options.offset, OFFSET, whole, index)
+    given = options.with_columns(weights, offset)
     apart = [*columns, *(name for name in (weights, offset) if name)]
     if matrix is None or any(whole[name].missing().any() for name in apart):
         return _coded(response, whole, given)
-    return Arrays(_as_they_lie(response, whole, matrix, list(table.columns), given), given)
+    return Arrays(as_they_lie(response, whole, matrix, list(table.columns), given), given)
+
+
+def refuse_names(options: Options) -> None:
+    """ValueError for names of columns, where there are values only."""
+    for what, value in (("weights", options.weights), ("offset", options.offset)):
+        if isinstance(value, str):
+            raise ValueError(f"{what}={value!r} names a column, and there is no table with y and X: give the values")
 
 
 def _coded(response: Response, table: Table, options: Options) -> Prepared:
@@ -147,7 +158,8 @@ def _coded(response: Response, table: Table, options: Options) -> Prepared:
     return read_formula(formula, table, replace(options, intercept=True))
 
 
-def _as_they_lie(response: Response, table: Table, X: Array, names: list[str], options: Options) -> Prepared:
+def as_they_lie(response: Response, table: Table, X: Array | Sparse, names: list[str], options: Options) -> Prepared:
+    """X as the engine's, beside the table's columns for all else."""
     read = table.with_columns({name: _as_classes(table[name]) for name in response.columns})
     if response.second is not None:
         read = table.with_columns({name: table[name] for name in response.columns})
@@ -274,7 +286,7 @@ def _matrix(X: Any, columns: list[Column], n: int) -> Array:
     return filled
 
 
-def _response(y: Any, taken: set[str]) -> tuple[Response, dict[str, Column]]:
+def response_of(y: Any, taken: set[str]) -> tuple[Response, dict[str, Column]]:
     """The response and its columns."""
     array, name = (np.asarray(_refuse_masked(y)), "y") if isinstance(y, (np.ndarray, list, tuple)) else _series(y)
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from berkson.design import Sparse
 from berkson.fitted_penalty import Penalty
 from berkson.inference.estimates import StatisticsError
 from berkson.inference.predictions import Policy, readable, refuse_other_policies
@@ -18,6 +19,7 @@ from berkson.logistic.answers import shaped
 from berkson.logistic.fitted import Fitted
 from berkson.logistic.frames import Frames
 from berkson.logistic.inputs import OFFSET, index_of, predictors_table
+from berkson.logistic.sparse import is_sparse, linear_predictor, new_rows
 from berkson.model import Model, Prepared, classes_of
 from berkson.proof import Proof
 from berkson.report.page import Page, Shown
@@ -203,12 +205,22 @@ class PenalisedFit(Fitted, Shown):
         refuse_other_policies(policy or self.policy)
         self._require()
         if new is None:
-            eta = self.model.linear_predictor(self.prepared.complete)
+            eta = self._linear_predictor()
             return shaped(self, kind, self._response(kind, eta), self.frames.index_of(self.prepared.used))
+        if is_sparse(new):
+            eta = linear_predictor(self.model, *new_rows(self.model, new, offset))
+            return shaped(self, kind, self._response(kind, eta), None)
         table, notes = self._readable(predictors_table(new, self.prepared.schema), offset, policy or self.policy)
         for note in notes:
             warnings.warn(note, UserWarning, stacklevel=2)
         return shaped(self, kind, self._response(kind, self.model.linear_predictor(table)), index_of(new))
+
+    def _linear_predictor(self) -> F64:
+        """Of the rows fitted."""
+        problem = self.prepared.problem
+        if isinstance(problem.X, Sparse):
+            return linear_predictor(self.model, problem.X, problem.offset)
+        return self.model.linear_predictor(self.prepared.complete)
 
     def _response(self, kind: str, eta: F64) -> F64:
         """Log-odds or probabilities (n, R) of linear predictors, NaN where these are."""

@@ -12,6 +12,7 @@ from berkson.formula import Formula
 from berkson.inference.estimates import StatisticsError, WeightKind
 from berkson.logistic.frames import Frames, frames_of
 from berkson.logistic.inputs import ARRAYS, Arrays, Options, read_arrays, read_formula, refuse_shuffled
+from berkson.logistic.sparse import is_sparse, read_sparse
 from berkson.model import Prepared, classes_of
 from berkson.problem import InputError
 from berkson.table import from_frame, listing, number_text, quoted, suggestion
@@ -29,7 +30,7 @@ def solved(
         prepared = read_formula(formula, data, options)
         refuse_fractions(prepared, weight_kind)
         return prepared, solve(prepared), frames_of(data)
-    given = read_arrays(formula, data, options)
+    given = read_sparse(formula, data, options) if is_sparse(data) else read_arrays(formula, data, options)
     prepared = given.prepared if isinstance(given, Arrays) else given
     refuse_fractions(prepared, weight_kind)
     frames = frames_of(data, formula)

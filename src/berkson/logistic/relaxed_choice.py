@@ -120,6 +120,9 @@ class LogitRelaxedCrossValidation(LogitCrossValidation):
         rows = []
         for g, gamma in enumerate(found.gammas.tolist()):
             mean = found.mean[g]
+            if np.isnan(mean).all():
+                rows.append(Row(f"{gamma:g}", ("", "", "", ""), "no lambda has proved fits in all folds", "plain"))
+                continue
             i = int(np.nanargmax(mean) if self.found.measure in ("accuracy", "auc") else np.nanargmin(mean))
             numbers = [significant(float(value)) for value in (lambdas[i], mean[i], found.se[g, i])]
             chosen = "best" if g == found.best[0] else ""

@@ -67,8 +67,9 @@ def path(
 
         losses / total weight + lambda sum_j factor_j (l1_ratio |coef_j| + (1 - l1_ratio) / 2 coef_j^2)
 
-    formula, data   as of `logit`; so are event, weights, offset, intercept, missing, policy and max_iterations.  A
-                    weight counts a row's loss so many times.
+    formula, data   as of `logit`, or y and a sparse X (SciPy), whose columns are centred and standardised without being
+                    made dense; as of `logit` are event, weights, offset, intercept, missing, policy and
+                    max_iterations, too.  A weight counts a row's loss so many times.
     l1_ratio        from 0 (ridge) to 1 (lasso, the default); glmnet's alpha
     lambdas         the penalties; else `count` (100) of them, from the least that leaves no penalised column, down to
                     `smallest` times it (1e-4; 1e-2 where columns outnumber rows), evenly on the scale of logarithms
