@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from berkson.design import Sparse
 from berkson.fit import Fit, certify, fit
 from berkson.kernels import descent
 from berkson.penalty import ElasticNet
 from berkson.prepare import standardised
 from berkson.problem import InputError, Problem
-from berkson.rows.questions import Evaluate, Inside, Narrow, Reach
+from berkson.rows import runs
+from berkson.rows.questions import Beyond, Evaluate, Inside, Narrow, Reach
 from berkson.select.cross_validation import cross_validate
 from berkson.select.path import path
 from berkson.size import Size
@@ -154,6 +156,56 @@ def test_narrow_rows_answer_as_all_do() -> None:
     np.testing.assert_allclose(narrow.gradient, whole.gradient[places], rtol=1e-10)
     np.testing.assert_allclose(narrow.hessian, whole.hessian[np.ix_(places, places)], rtol=1e-10, atol=1e-10)
     assert rows.cost([Inside(view, Evaluate(theta[places], 1))])[0] < 0.1  # a hundredth of the columns
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_sets_that_are_too_large_are_gathered_by_runs(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scipy import sparse
+
+    problem = varied("weights")
+    if kind == "sparse":
+        X = np.asarray(problem.X) * (np.random.default_rng(5).random(problem.X.shape) < 0.3)
+        S = sparse.csr_array(X)
+        problem = replace(problem, X=Sparse.of(S.data, S.indices, S.indptr, X.shape[1]))
+    at_once = standardised(problem)
+    places = np.array([0, 3, 5, 599, 600])
+    gathered = at_once.answer_one(Narrow(places))
+    monkeypatch.setattr(runs, "GATHERED", 0)
+    monkeypatch.setattr(runs, "PART", 0.0)
+    monkeypatch.setattr(runs, "RUN", 2000)  # bytes: some 50 rows of the dense table's five columns
+    view = at_once.answer_one(Narrow(places))
+    assert isinstance(view, runs.InRuns)
+    assert 1 < view.step < at_once.n_rows
+    inner = np.array([0.1, -0.2, 0.3, 0.4, -0.5])
+    for order in (0, 1, 2):
+        found, wanted = view.answer_one(Evaluate(inner, order)), gathered.answer_one(Evaluate(inner, order))
+        for one, other in zip(found, wanted, strict=True):  # sums in another order
+            assert (one is None) == (other is None)
+            assert one is None or np.allclose(one, other, rtol=1e-11, atol=1e-11)
+    theta = np.zeros((2, 601))
+    theta[0, places], theta[1, places] = inner, -inner
+    for found, wanted in zip(
+        at_once.answer_one(Beyond(view, places, theta)),
+        at_once.answer_one(Beyond(gathered, places, theta)),
+        strict=True,
+    ):
+        assert found.value == pytest.approx(wanted.value, rel=1e-12)
+        np.testing.assert_allclose(found.gradient, wanted.gradient, rtol=1e-9, atol=1e-9)
+    small = fit(problem)
+    assert small.certificate.relative_gap <= 1e-8
+    monkeypatch.undo()
+    np.testing.assert_allclose(small.coef, fit(problem).coef, rtol=1e-3, atol=1e-4)  # two points within the gap
+
+
+def test_a_path_in_blocks_is_its_fits_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = replace(varied("weights"), lasso=0.0)
+    blocks = path(problem, count=30, complete=True, tol=1e-10)
+    monkeypatch.setattr(working, "MANY", 1)
+    alone = path(problem, count=30, complete=True, tol=1e-10)
+    assert blocks.passes < 0.6 * alone.passes
+    assert blocks.gap.max() <= 1e-10
+    assert alone.gap.max() <= 1e-10
+    np.testing.assert_allclose(blocks.objective, alone.objective, rtol=0, atol=2e-10 * blocks.null_objective)
 
 
 def test_descent_lowers_to_the_minimum() -> None:

@@ -71,6 +71,13 @@ class Coordinates:
         """Products of two scales (q, q)."""
         return self.scale[:, None] * self.scale
 
+    def some(self, places: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], Coordinates]:
+        """The columns among unknowns at some ascending places of theta, of one linear predictor; their coordinates."""
+        at = places if self.kept is None else self.kept[places]
+        columns = at[at < len(self.center)]
+        kept = None if len(columns) < len(at) else np.arange(len(at))
+        return columns, Coordinates(self.center[columns], self.scale[places], kept, None)
+
     def expand(self, theta: F64) -> F64:
         """theta -> kernel coefficients: (p+1,) for one logit, (p+1, K) for K."""
         if self.basis is None:

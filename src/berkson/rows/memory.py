@@ -39,6 +39,7 @@ from berkson.rows.questions import (
     Sample,
     Within,
 )
+from berkson.rows.runs import InRuns, rows_at_once
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
@@ -303,38 +304,43 @@ class InMemory:
 
     def only(self, sample: Sample) -> InMemory:
         """The rows of a sample, with scaled weights."""
-        index = sample.index
-        offset = None if self.offset is None else self.offset[index]
-        return replace(self, design=self.design.run_of(index), y=self.y[index], weight=sample.scaled, offset=offset)
+        return replace(self.run(sample.index), weight=sample.scaled)
 
-    def narrowed(self, places: npt.NDArray[np.intp]) -> InMemory:
+    def run(self, rows: slice | Array) -> InMemory:
+        """Some rows with their own weights."""
+        weight, offset = (None if each is None else each[rows] for each in (self.weight, self.offset))
+        return replace(self, design=self.design.run_of(rows), y=self.y[rows], weight=weight, offset=offset)
+
+    def narrowed(self, places: npt.NDArray[np.intp]) -> InMemory | InRuns:
         """The rows with the unknowns at these places of theta only (one linear predictor)."""
-        place, p = self.coordinates, self.design.shape[1]
-        at = places if place.kept is None else place.kept[places]
-        columns = at[at < p]
-        kept = None if len(columns) < len(at) else np.arange(len(at))
-        coordinates = Coordinates(place.center[columns], place.scale[places], kept, None)
+        step = rows_at_once(self.design, self.coordinates.some(places)[0])
+        return self.gathered(places) if step >= self.n_rows else InRuns(self, places, step)
+
+    def gathered(self, places: npt.NDArray[np.intp]) -> InMemory:
+        """The same, whose columns are gathered now."""
+        columns, coordinates = self.coordinates.some(places)
         return replace(self, design=self.design.columns(columns), coordinates=coordinates)
 
     def _beyond(self, question: Beyond) -> list[Evaluation]:
         values, margins, residuals = self.residuals(question)
         if residuals is None:
-            thetas, sample = question.thetas, question.sample
-            if len(thetas) > 1 and sample is None:
-                return self._evaluate_many(list(thetas))
-            return [self._evaluate(Evaluate(theta, 1, sample)) for theta in thetas]
+            if len(question.thetas) > 1 and question.sample is None:
+                return self._evaluate_many(list(question.thetas))
+            return [self._evaluate(Evaluate(theta, 1, question.sample)) for theta in question.thetas]
         rows = self if question.sample is None else self.only(question.sample)
         return rows.gradients(values, margins, residuals)
 
     def residuals(self, question: Beyond) -> tuple[F64, F64, F64 | None]:
-        """Values (M,), margins (M,) and weighted residuals (n, M) by a view; None where a pass over all columns
-        finds them at no cost, or there is not one linear predictor."""
-        view = question.view
+        """Values (M,), margins (M,) and weighted residuals (n, M) by a view; None where all columns are as cheap."""
         if not isinstance(self.design, Sparse) or not isinstance(self.loss, Logistic):
             return np.empty(0), np.empty(0), None
-        coef = np.column_stack([view.coordinates.expand(theta[question.places]) for theta in question.thetas])
-        value, margin, residual, _ = view.design.residuals(view.part(), coef, curved=False)
-        return value, margin, residual
+        return question.view.residuals_at(question.thetas[:, question.places])  # type: ignore[no-any-return]
+
+    def residuals_at(self, thetas: F64) -> tuple[F64, F64, F64]:
+        """The same of these rows' own unknowns, thetas (M, q)."""
+        assert isinstance(self.design, Sparse)
+        coef = np.column_stack([self.coordinates.expand(theta) for theta in thetas])
+        return self.design.residuals(self.part(), coef, curved=False)[:3]
 
     def gradients(self, values: F64, margins: F64, residuals: F64) -> list[Evaluation]:
         """Evaluations of which only the gradients are missing, from residuals (n, M), in one reading of X."""
@@ -342,10 +348,8 @@ class InMemory:
         sums = self.design.transposed(residuals, self.coordinates.center, self.whole.threads)
         if not math.isfinite(np.add.reduce(sums, axis=None)):
             raise NonFiniteError
-        each = (self.coordinates.gradient(sums[:, m]) for m in range(sums.shape[1]))
-        return [
-            Evaluation(float(v), float(g), gradient, None) for v, g, gradient in zip(values, margins, each, strict=True)
-        ]
+        each = zip(values.tolist(), margins.tolist(), sums.T, strict=True)
+        return [Evaluation(value, margin, self.coordinates.gradient(sum_), None) for value, margin, sum_ in each]
 
     def _least_change(self, before: F64, now: F64, sample: Sample) -> float:
         part, place, K = self.part(sample, as_part=True), self.coordinates, self.loss.outputs

@@ -164,7 +164,7 @@ def _blocks(path: Path) -> Iterator[tuple[InMemory, F64, F64, int]]:
     for lambda_, theta in zip(path.lambdas.tolist(), path.thetas, strict=True):
         penalty = start.penalty(lambda_)
         places = np.flatnonzero((theta != 0.0) | (penalty.threshold == 0.0))
-        rows = start.rows if len(places) == len(theta) else start.rows.narrowed(places)
+        rows = start.rows if len(places) == len(theta) else start.rows.gathered(places)
         count = int(np.count_nonzero(penalty.threshold[places]))
         yield rows, theta[places], penalty.strength[places], count
 
