@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from berkson import cross_validate, path
+from berkson import cross_validate, logit, path
 from berkson.cli import main
+from berkson.logistic.relaxed_choice import LogitRelaxedCrossValidation
 from berkson.report.progress import _Bar, stage
 
 DATA = Path(__file__).parent / "data"
@@ -254,3 +255,58 @@ def _read(end: int) -> bytes:
         return os.read(end, 1 << 16)
     except OSError:  # the other end is closed
         return b""
+
+
+# --- relaxed fits, rows without a level -----------------------------------------------------------------------------
+
+
+def test_relaxed_fits_are_shown_and_chosen_among(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [BIRTHS, FORMULA, "--relax", "--folds", "5", "--count", "30"]
+    assert main(["cv", *arguments, "--save", "model.json"]) == 0
+    assert "relaxed fits" in capsys.readouterr().out
+    assert main(["cv", *arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    expected = cross_validate(FORMULA, births(), folds=5, count=30, relax=found["gammas"])
+    assert isinstance(expected, LogitRelaxedCrossValidation)
+    assert found["gammas"] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert (found["chosen"], found["chosen_gamma"]) == (expected.lambda_min, expected.gamma_min)
+    np.testing.assert_allclose(np.array(found["blends"], float), expected.relaxed.mean, rtol=1e-9)
+    assert main(["predict", "model.json", BIRTHS]) == 0
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    np.testing.assert_allclose(np.array(rows[1:], float)[:, 0], expected.best().predict(births()), rtol=1e-9)
+
+
+def test_a_path_has_its_relaxed_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["path", BIRTHS, FORMULA, "--relax", "--lambda", "0.05", "--lambda", "0.01", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["relaxed"]
+    expected = path(FORMULA, births(), lambdas=[0.05, 0.01]).relaxed
+    assert [each["lambda"] for each in found] == [0.05, 0.01]
+    intercepts = [each["coefficients"][0]["intercept"] for each in found]
+    np.testing.assert_allclose(intercepts, expected.coef["(Intercept)"], rtol=1e-9)
+    assert main(["path", BIRTHS, FORMULA, "--relax", "--count", "5"]) == 0
+    assert "relaxed fits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["fit", "cv"])
+def test_rows_without_a_level_are_fitted_and_predicted(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    data = births().assign(race=lambda d: d["race"].map({1: "white", 2: "black", 3: "other"}).where(d.index % 9 != 0))
+    data.to_csv("holes.csv", index=False)
+    new = pd.DataFrame({"age": [25, 25, 25], "race": ["black", "", "martian"]})
+    new.to_csv("new.csv", index=False)
+    more = [] if command == "fit" else ["--count", "15"]
+    asked = ["holes.csv", "low ~ age + race", "--policy", "own-level", "--save", "m.json", "--quiet", *more]
+    assert main([command, *asked]) == 0
+    capsys.readouterr()
+    assert main(["predict", "m.json", "new.csv"]) == 0
+    out, err = capsys.readouterr()
+    values = [float(line) for line in out.split()[4:]]  # below the heading P(low = 1)
+    assert len(values) == 3
+    assert values[1] == values[2]
+    assert "column 'race' has no level that the model knows in 2 rows: read as 'missing'" in err
+    filled = data.assign(race=data["race"].fillna("missing"))
+    fit = (
+        logit("low ~ age + race", filled) if command == "fit" else cross_validate("low ~ age + race", filled, count=15)
+    )
+    best = fit if command == "fit" else fit.best()
+    expected = best.predict(new.assign(race=["black", "missing", "missing"]))
+    np.testing.assert_allclose(values, expected, rtol=1e-6)
