@@ -150,12 +150,12 @@ class ElasticNet(Ridge):
 
     def slope(self, theta: F64, to: F64, gradient: F64) -> float:
         """gradient'(to - theta) and what the kinked part changes on the way, without cancellation where signs stay."""
-        step, stays = to - theta, (theta * to > 0.0) | (self.threshold == 0.0)
-        turned = np.where(stays, 0.0, np.abs(to) - np.abs(theta))
-        pull = np.where(stays, np.sign(theta), 0.0)
-        used = step != 0.0
-        smooth = (gradient + pull * np.where(used, self.threshold, 0.0))[used] @ step[used]
-        return float(smooth + self.threshold[used] @ turned[used])
+        used = np.flatnonzero(to != theta)
+        before, after, threshold = theta[used], to[used], self.threshold[used]
+        stays = (before * after > 0.0) | (threshold == 0.0)
+        pull = np.where(stays, np.sign(before) * threshold, 0.0)
+        turned = np.where(stays, 0.0, np.abs(after) - np.abs(before))
+        return float((gradient[used] + pull) @ (after - before) + threshold @ turned)
 
 
 @dataclass(frozen=True)
