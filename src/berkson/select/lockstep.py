@@ -108,12 +108,15 @@ class Lockstep:
             penalties, (whole, point) = following, found[0]
 
     def _penalties(self, i: int) -> list[ElasticNet]:
-        """Of each fold at lambda i, and last of the whole."""
+        """Of each fold at lambda i, and last of the whole; folds of the same weight and columns share one."""
         start, lambda_ = self._start, float(self._start.lambdas[i])
-        folds = [
-            regularizer.penalty(start.amount(lambda_, float(course.class_weight.sum())), course.place)
-            for regularizer, course in zip(self._regularizers, self._courses, strict=True)
-        ]
+        made: dict[tuple[int, float], ElasticNet] = {}
+        folds = []
+        for regularizer, course in zip(self._regularizers, self._courses, strict=True):
+            amount = start.amount(lambda_, float(course.class_weight.sum()))
+            if (id(regularizer), amount) not in made:
+                made[id(regularizer), amount] = regularizer.penalty(amount, course.place)
+            folds.append(made[id(regularizer), amount])
         return [*folds, start.penalty(lambda_)]
 
     def _step(self, i: int, penalties: Sequence[ElasticNet]) -> Solver[tuple[Model, Point]]:
@@ -251,14 +254,8 @@ class Lockstep:
         return float(self._courses[k].class_weight.sum() / self._start.course.class_weight.sum())
 
     def _fold(self, stop: Stop, k: int) -> Solver[tuple[Model, Point]]:
-        course, last, whole, penalty, seen = (
-            self._courses[k],
-            self._models[k],
-            stop.whole,
-            stop.penalties[k],
-            stop.seen[k],
-        )
-        part = self._part(k)
+        course, last, whole = self._courses[k], self._models[k], stop.whole
+        penalty, seen, part = stop.penalties[k], stop.seen[k], self._part(k)
         hessian = part * whole.hessian
         if last is None:
             theta = penalty.allowed(whole.theta)
@@ -270,6 +267,10 @@ class Lockstep:
         at = yield Evaluate(expected.theta, 1)
         self._missed[k] = expected.missed(at)
         model = better(replace(last, hessian=hessian), Model(expected.theta, at, hessian, False), penalty)
+        if seen.anchor is not None:  # most predictions are fits, and are proved but once
+            proof = seen.anchor.proof(model.theta, model.gradient(penalty), penalty)
+            if proof.gap <= course.target:
+                return model, Point(model.theta, model.at.value, model.value(penalty), proof, 0, "target")
         return (yield from advance(model, penalty, course, seen))
 
     def _proportion(self, stop: Stop) -> float:
