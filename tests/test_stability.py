@@ -151,3 +151,13 @@ def test_errors_are_sentences() -> None:
         stability_selection(problem.y, problem.X, threshold="high")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="no option 'pair'"):
         stability_selection(problem.y, problem.X, pair=3)
+
+
+def test_a_half_whose_optimum_does_not_exist_is_said() -> None:
+    """A rare column without a penalty, which separates some halves."""
+    given = drawn(120, 6, 4)
+    given.X[:, 0] = np.arange(120) < 3
+    given.y[:3] = [1, 0, 1]
+    found = selection(given, pairs=5, factors=[0.0, *[1.0] * 5])
+    (said,) = found.notes
+    assert said.startswith("nothing is proved of some fits of halves")

@@ -63,9 +63,14 @@ class StabilitySelection:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know of the answer, a sentence each; empty where there is nothing."""
-        if not self.gap <= self.tol:
+        if self.gap <= self.tol:
+            return ()
+        if math.isfinite(self.gap):
             return (f"some fits of halves are proved within {self.gap:.1g} only (asked: {self.tol:.1g})",)
-        return ()
+        return (
+            "nothing is proved of some fits of halves: their optimum may not exist, as where a column without a penalty "
+            "separates the classes of a half; penalise every column",
+        )
 
 
 def bound(q: int, p: int, threshold: float, pairs: int, *, unimodal: bool = False) -> float:
