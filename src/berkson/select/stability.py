@@ -68,8 +68,8 @@ class StabilitySelection:
         if math.isfinite(self.gap):
             return (f"some fits of halves are proved within {self.gap:.1g} only (asked: {self.tol:.1g})",)
         return (
-            "nothing is proved of some fits of halves: their optimum may not exist, as where a column without a penalty "
-            "separates the classes of a half; penalise every column",
+            "nothing is proved of some fits of halves: their optimum may not exist, as where a column without a "
+            "penalty separates the classes of a half; penalise every column",
         )
 
 
