@@ -185,7 +185,8 @@ def sklearn_lasso_folds(data: Data, tol: float, solver: str) -> Work:
     from sklearn.linear_model import LogisticRegressionCV
 
     def make(Cs: Any, cv: Any) -> Any:
-        return LogisticRegressionCV(Cs=Cs, cv=cv, tol=tol, l1_ratios=(1.0,), solver=solver, max_iter=10_000, **SCORED)
+        always = {"max_iter": 10_000, "random_state": 0, **SCORED}
+        return LogisticRegressionCV(Cs=Cs, cv=cv, tol=tol, l1_ratios=(1.0,), solver=solver, **always)
 
     return _folds(data, data.l1, make)
 
