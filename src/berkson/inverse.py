@@ -28,24 +28,29 @@ class Dense:
     most: float = np.inf
 
     @classmethod
-    def of(cls, hessian: F64) -> Dense:
+    def of(cls, hessian: F64, *, overwrite: bool = False) -> Dense:
         """Of a symmetric positive semi-definite matrix in standardised coordinates.
 
         A column that the sample hardly holds (a rare level) has next to no curvature there; it is given a typical one.
         Where the sample cannot tell columns apart, directions below 1e-8 of the scaled spectrum are lifted to it.
+        Such matrices are most of a fit's memory: with `overwrite` the given one becomes work space.
         """
         curvature = hessian.diagonal()
         typical = float(np.median(curvature[curvature > 0])) if (curvature > 0).any() else 1.0
         absent = curvature < ABSENT * typical
         scale = np.sqrt(np.where(absent, TYPICAL * typical, curvature))
-        unit = hessian / (scale[:, None] * scale)
+        unit = np.divide(hessian, scale, out=hessian if overwrite else None)
+        unit /= scale[:, None]
         unit.flat[:: len(unit) + 1] = 1.0
         inverse = inverse_of(unit)
         exact = inverse is not None and not absent.any()
         if inverse is None:
             values, vectors = np.linalg.eigh(unit)
             inverse = (vectors / np.maximum(values, 1e-8)) @ vectors.T
-        return cls(inverse / (scale[:, None] * scale), exact, float(np.abs(inverse).sum(axis=0).max()))
+        most = max(float(np.abs(row).sum()) for row in inverse)
+        inverse /= scale
+        inverse /= scale[:, None]
+        return cls(inverse, exact, most)
 
     def solve(self, gradient: F64) -> F64:
         return self.inverse @ gradient

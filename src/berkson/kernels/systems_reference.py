@@ -23,14 +23,20 @@ def inverse_factor(matrix: F64) -> F64 | None:
     diagonal = matrix.diagonal()
     if not diagonal.min() > 0:
         return None
-    scale = np.sqrt(diagonal)
+    scale, scaled = np.sqrt(diagonal), matrix
+    if (diagonal != 1.0).any():
+        scaled = matrix / scale
+        scaled /= scale[:, None]
     try:
-        factor = np.linalg.cholesky(matrix / (scale[:, None] * scale))
+        factor = np.asarray(np.linalg.cholesky(scaled), dtype=np.float64)
     except np.linalg.LinAlgError:
         return None
+    del scaled
     if not factor.diagonal().min() ** 2 > SINGULAR:
         return None
-    return _inverse_of_lower(factor) / scale
+    inverse = _inverse_of_lower(factor)
+    inverse /= scale
+    return inverse
 
 
 def _inverse_of_lower(factor: F64) -> F64:

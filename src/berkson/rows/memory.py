@@ -45,7 +45,7 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 
 WORK_FOR_THREADS = 2e5  # multiplications below which starting a thread costs more than it saves
-CHUNK = 1 << 16  # rows whose row-long results (random numbers) are held at a time
+CHUNK = 1 << 14  # rows whose row-long results (random numbers) are held at a time
 LEAST_SINGLE, MOST_SINGLE = 1e-25, 1e35  # of a Hessian's diagonal: beyond, single precision underflows or overflows
 PREDICTORS = 1 << 15  # linear predictors that are held at a time, with what is computed of them
 

@@ -73,9 +73,8 @@ def sampled(
         )
         if start.reason in ("separated", "slow"):
             return (yield from _exact(theta, penalty, target, max_iterations, watch_separation, 0)), None
-        at, preconditioner, near = yield from _curvature(start.theta, penalty, sample, start.at)
-        assert at.gradient is not None
-        fitted = start.theta - preconditioner.solve(at.gradient)
+        gradient, preconditioner, near = yield from _curvature(start.theta, penalty, sample, start.at)
+        fitted = start.theta - preconditioner.solve(gradient)
         known = penalty.add(fitted, (yield Evaluate(fitted, 2 if exact_hessians else 1)))
         if start_value is None:
             start_value = penalty.add(theta, (yield Evaluate(theta, 0))).value
@@ -132,27 +131,25 @@ def _newton_steps(
 
 def _curvature(
     theta: F64, penalty: Ridge, sample: Sample, at: Evaluation | None = None
-) -> Solver[tuple[Evaluation, Dense, Nearby | None]]:
-    """A sample's evaluation, a Hessian's inverse, and what proves where nothing was lifted.
+) -> Solver[tuple[F64, Dense, Nearby | None]]:
+    """A sample's gradient, its Hessian's inverse, and what proves where nothing was lifted.
 
     What single precision did to a Hessian is taken off its diagonal, so that it lies below; where that changes
-    curvature by more than little, it is computed again.  `at` is the evaluation, where it is known.
+    curvature by more than little, it is computed again.  `at` is the evaluation, where it is known: its Hessian becomes
+    work space.
     """
     if at is None or at.hessian is None:
         at = penalty.add(theta, (yield Evaluate(theta, 2, sample, rough=True)))
+    assert at.gradient is not None
     assert at.hessian is not None
-    dense = Dense.of(at.hessian if at.rounding == 0.0 else _below(at.hessian, at.rounding))
+    at.hessian.flat[:: len(at.hessian) + 1] *= 1.0 - at.rounding
+    dense = Dense.of(at.hessian, overwrite=True)
     if at.rounding > 0.0 and not (dense.exact and at.rounding * dense.most <= ROUNDED):
         at = penalty.add(theta, (yield Evaluate(theta, 2, sample)))
         assert at.hessian is not None
-        dense = Dense.of(at.hessian)
-    return at, dense, Nearby(theta, dense.inverse, sample) if dense.exact else None
-
-
-def _below(hessian: F64, rounding: float) -> F64:
-    below = hessian.copy()
-    below.flat[:: len(below) + 1] *= 1.0 - rounding
-    return below
+        dense = Dense.of(at.hessian, overwrite=True)
+    assert at.gradient is not None
+    return at.gradient, dense, Nearby(theta, dense.inverse, sample) if dense.exact else None
 
 
 def _exact(

@@ -15,7 +15,7 @@ namespace berkson {
 namespace {
 
 constexpr double work_per_thread = 3e5;  // multiply-adds that are worth starting a thread for (some tens of microseconds)
-constexpr ptrdiff_t slot_memory = ptrdiff_t(1) << 20;  // bytes of partial answers that may always wait to be added
+constexpr ptrdiff_t slot_memory = ptrdiff_t(1) << 20;  // bytes of partial answers that may wait to be added, less for tables of less than 64 times that
 
 // Chunks are handed out in order and their partial answers added in order.  A chunk's answer waits in one of a few slots
 // until those before it are in, so memory does not grow with the number of chunks.
@@ -89,7 +89,9 @@ void run(Kernel kernel, const Pass& pass, double work_per_row, int threads, doub
     const ptrdiff_t allowed = larger(1, (pass.n * pass.p / 2 + (ptrdiff_t(32) << 20)) / bytes);
     const ptrdiff_t useful = 1 + ptrdiff_t(work_per_row * double(pass.n) / work_per_thread);
     const ptrdiff_t workers = larger(1, smaller(smaller(threads, allowed), smaller(useful, chunks)));
-    const ptrdiff_t slots = workers == 1 ? 1 : smaller(chunks, larger(workers, slot_memory / (ptrdiff_t(sizeof(double)) * (pass.sums + pass.minima + 1))));
+    const ptrdiff_t memory = pass.X.data ? smaller(slot_memory, pass.X.rows * pass.p / 8) : slot_memory;
+    const ptrdiff_t waiting = memory / (ptrdiff_t(sizeof(double)) * (pass.sums + pass.minima + 1));
+    const ptrdiff_t slots = workers == 1 ? 1 : smaller(chunks, larger(workers, waiting));
 
     Ledger ledger(pass, chunks, slots, total);
     std::vector<Scratch> scratch;
