@@ -138,13 +138,20 @@ def single(cold: F64, penalty: ElasticNet, course: Course, size: Size) -> Solver
         progress = yield from inside(standing.view, solver)
         standing = yield from _moved(standing, progress.model, penalty)
         spent += progress.iterations
-    standing = yield from _gather(standing, _wanted(standing, penalty, AHEAD, ALL_AT_ONCE))
+    wanted = _wanted(standing, penalty, AHEAD, ALL_AT_ONCE)
+    standing = replace(standing, view=None)  # its memory serves the next
+    standing = yield from _gather(standing, wanted)
     standing, point = yield from advance(standing, penalty, loose, size, at_least=CLOSER)
     spent += point.iterations
-    if point.proof.gap > course.target and not len(_missing(standing, penalty)):
+    if len(_missing(standing, penalty)):
+        wanted = _wanted(standing, penalty, AHEAD)
+        standing = replace(standing, view=None)
+        standing = yield from _gather(standing, wanted)
+    elif point.proof.gap > course.target:
         model = yield from inside(standing.view, loss_model(standing.theta[standing.places]))
         standing = replace(standing, model=model)
-    standing, point = yield from advance(standing, penalty, course, size)
+    rest = replace(course, max_iterations=max(0, course.max_iterations - point.iterations))
+    standing, point = yield from advance(standing, penalty, rest, size)
     return standing, replace(point, iterations=spent + point.iterations)
 
 
