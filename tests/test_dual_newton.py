@@ -98,6 +98,15 @@ def test_a_path_begins_where_its_last_fits_point_to() -> None:
     np.testing.assert_allclose(before[-1].objective, alone.objective, atol=1e-7)
 
 
+def test_a_ridge_may_be_asked_twice() -> None:
+    rows, K = rows_of(table("plain"))
+    before: list[Duals] = []
+    for part in (1e-2, 1e-2, 1e-3, 1e-3, 1e-3):
+        before.append(minimise(rows, np.full(4, part * np.trace(K)), np.full(4, 1e-10), before, 100))
+    assert not before[-1].iterations.any()
+    np.testing.assert_array_equal(before[-1].dual, before[2].dual)
+
+
 def test_a_limit_of_steps_is_kept() -> None:
     rows, K = rows_of(table("plain"))
     found = minimise(rows, np.full(4, 1e-3 * np.trace(K)), np.full(4, 1e-20), (), 2)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from inspect import signature
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from berkson.blas import one_thread
 from berkson.design import Table, design_of
 from berkson.estimators.folds import FoldFits, Split
 from berkson.kernels.reference import log1p_exp, log_softmax, sigmoid, soft_labels, softmax
@@ -69,7 +71,12 @@ def _by_products(X: Any, rows: Array, coef: F64) -> F64:
     """The same for long rows, some of which are copied at a time: coefficients are then what is read most often."""
     step = max(1, CELLS // coef.shape[1])
     runs = [rows[start : start + step] for start in range(0, len(rows), step)]
-    return np.concatenate([X[run].astype(np.float64, copy=False) @ coef.T for run in runs])
+
+    def one(run: Array) -> F64:
+        return np.asarray(X[run].astype(np.float64, copy=False) @ coef.T)
+
+    with one_thread(coef.shape[1]), ThreadPoolExecutor(threads_for(len(rows) * coef.size)) as pool:
+        return np.concatenate(list(pool.map(one, runs)))
 
 
 def _accuracy(eta: F64, y: Array, weight: F64) -> float:

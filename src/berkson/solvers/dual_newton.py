@@ -147,7 +147,7 @@ def _begin(rows: Rows, s: F64, strength: F64, before: Sequence[Duals]) -> _At:
     if not before:
         dual, constant = np.zeros_like(rows.weight), _null_constant(rows)
         return _At(dual, dual, constant, _value(rows, s, dual, dual, constant))
-    last, points = before[-1], before[-POINTS:]
+    last, points = before[-1], _different(before)
     grown, ones = last.strength / strength, np.ones_like(s)
     starts = [_combined([(ones, ones, last)]), _combined([(grown, ones, last)])]
     if len(points) > 1:
@@ -160,6 +160,15 @@ def _begin(rows: Rows, s: F64, strength: F64, before: Sequence[Duals]) -> _At:
     constant = np.choose(best, [start[2] for start in starts])
     product = rows.kernel @ dual
     return _At(dual, product, constant, _value(rows, s, dual, product, constant))
+
+
+def _different(before: Sequence[Duals]) -> list[Duals]:
+    """The last fits of different ridges."""
+    found: list[Duals] = []
+    for one in reversed(before):
+        if len(found) < POINTS and all((one.strength != other.strength).all() for other in found):
+            found.append(one)
+    return found
 
 
 def _combined(parts: Sequence[tuple[F64, F64, Duals]]) -> tuple[F64, F64, F64]:
