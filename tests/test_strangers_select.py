@@ -233,3 +233,13 @@ def test_a_path_names_columns_that_are_equal() -> None:
     assert "'x4' = 'x0'" in said
     assert "The lasso's coefficients are one choice of many" in str(found)
     assert path(y, np.column_stack([X, X[:, 0]]), l1_ratio=0.5, count=20).notes == ()
+
+
+def test_offsets_of_many_classes_are_refused_with_the_way_out() -> None:
+    X, _, y = some_rows()
+    with pytest.raises(ValueError, match=r"has shape \(120, 3\): give one value for each row"):
+        path(y, X, offset=np.zeros((120, 3)))
+    with pytest.raises(
+        ValueError, match="offset is for two classes here, and the response has 3: leave it out, or use"
+    ):
+        path(y, X, offset=np.zeros(120))

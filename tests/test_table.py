@@ -199,7 +199,7 @@ def test_what_is_no_table_is_refused() -> None:
         from_frame({"a": [1], "b": [1, 2]})
     with pytest.raises(ValueError, match="'a' is a single value, 7; give one for each row"):
         from_frame({"a": 7, "b": [1, 2]})
-    with pytest.raises(ValueError, match="column 'a' has 2 dimensions"):
+    with pytest.raises(ValueError, match=r"column 'a' has shape \(2, 2\): give one value for each row"):
         from_frame({"a": np.ones((2, 2))})
     with pytest.raises(TypeError, match=r"a table is needed .* not ndarray"):
         from_frame(np.ones((2, 2)))

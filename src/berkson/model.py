@@ -320,7 +320,10 @@ def problem_of(
     rows = RowCount(rows.read, table.n_rows, {**rows.missing, **counts})
     classes = classes_of(schema)
     if (offset is not None or schema.offsets) and len(classes) > 2:
-        raise ValueError(f"an offset is for two classes, and the response has {len(classes)}; leave it out")
+        raise ValueError(
+            f"an offset is for two classes here, and the response has {len(classes)}: leave it out, or use "
+            "LogisticRegression().fit(X, y, offset=), which takes one for each class"
+        )
     _refuse_huge(table.n_rows, stored_columns(schema, table.n_rows))
     y, trials = schema.response(table)
     weight = trials

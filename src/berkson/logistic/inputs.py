@@ -170,7 +170,10 @@ def as_they_lie(response: Response, table: Table, X: Array | Sparse, names: list
     classes = classes_of(schema)
     offset = None if options.offset is None else _numbers(table[options.offset])
     if offset is not None and len(classes) > 2:
-        raise ValueError(f"an offset is for two classes, and the response has {len(classes)}; leave it out")
+        raise ValueError(
+            f"an offset is for two classes here, and the response has {len(classes)}: leave it out, or use "
+            "LogisticRegression().fit(X, y, offset=), which takes one for each class"
+        )
     weight = trials
     if options.weights is not None:
         own = _numbers(table[options.weights])

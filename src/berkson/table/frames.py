@@ -134,7 +134,7 @@ def _one_dimensional(name: str, values: Any) -> Array:
     if array.ndim == 0:
         raise ValueError(f"{quoted(name)} is a single value, {shorten(repr(array.item()))}; give one for each row")
     if array.ndim != 1:
-        raise ValueError(f"column {quoted(name)} has {array.ndim} dimensions; a column has one")
+        raise ValueError(f"column {quoted(name)} has shape {array.shape}: give one value for each row")
     return array
 
 
