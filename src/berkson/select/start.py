@@ -26,6 +26,7 @@ F64 = npt.NDArray[np.float64]
 Scale = Literal["mean", "sum"]
 
 NOISE = 1e-13  # a slope per unit of weight, of columns of unit spread, which is rounding
+FEW = 10  # given penalties, for which the null model's exact Hessian does not serve long enough
 SHOWN = 5  # columns in a sentence
 NULL_GAP = 1e-30  # of the null loss: the squared rounding of a gradient
 LEAST_WIDE, LEAST = 1e-2, 1e-4  # of the largest lambda: the smallest, for p > n and else, as glmnet has it
@@ -144,7 +145,8 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         model, gradient = standing.model, standing.at.gradient
         first = gradient
     else:
-        far = options.lambdas is not None and not (free.threshold != nothing.threshold).any()
+        few = options.lambdas is not None and np.size(options.lambdas) <= FEW
+        far = few and not (free.threshold != nothing.threshold).any()
         constant = _null(run(sampled_model(cold, course) if far else loss_model(cold), rows, work), nothing, rows, work)
         null_loss = constant.at.value
         model = _null(constant, free, rows, work)
