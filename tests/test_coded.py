@@ -332,9 +332,13 @@ def test_a_number_that_is_not_finite_is_named() -> None:
 
 
 def test_more_levels_than_can_be_told_apart_are_refused_without_a_penalty() -> None:
-    codes = np.arange(6_000) % 5_000
+    codes = np.arange(10_000) % 5_000
+    X, both = Mixed.of(np.zeros((10_000, 0)), [Coded.of(codes, 5_000)]), np.arange(10_000) // 5_000
     with pytest.raises(InputError, match="dense 5,000 x 5,000 matrix"):
-        fit(Problem(Mixed.of(np.zeros((6_000, 0)), [Coded.of(codes, 5_000)]), labels(6_000)))
+        fit(Problem(X, both))
+    both[[0, 7]] = 1  # rows of levels that then lack class 0
+    with pytest.raises(InputError, match="2 of 5,000 levels, as 'x0', have no finite estimate"):
+        fit(Problem(X, both))
 
 
 # --- beside fits ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 
 from berkson import kernels
 from berkson.fit import fit
-from berkson.kernels import rough_reference
+from berkson.kernels import backend, rough_reference
 from berkson.problem import Problem
 from berkson.rows.memory import InMemory
 from berkson.rows.questions import Evaluate, Evaluation
@@ -160,7 +160,7 @@ def test_single_precision_serves_and_gives_way(monkeypatch: pytest.MonkeyPatch) 
     X = np.random.default_rng(4).normal(size=(60_000, 24))
     assert fit(problem_of(X)).certificate.certified
     assert roundings
-    assert min(roundings) > 0.0  # every Hessian of a sample
+    assert (min(roundings) > 0.0) == (backend()["name"] == "native")  # every Hessian of a sample
     roundings.clear()
     X[:, 1:] = X[:, :1] + 1e-3 * X[:, 1:]
     assert fit(problem_of(X)).certificate.certified
