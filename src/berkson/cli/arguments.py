@@ -143,17 +143,24 @@ def _add_penalty(parser: _Parser) -> None:
 
 
 def _add_policy(parser: _Parser) -> None:
-    """What the model does with rows that lack what it needs; a name of two words may be written with a hyphen."""
+    """What the model does with rows that lack what it needs."""
     parser.add_argument(
         "--policy",
-        type=lambda text: text.replace("-", " "),
-        choices=POLICIES,
+        type=_policy,
         default="error",
         metavar="POLICY",
         help="of the model, for levels it has not seen and an absent offset: error (default); missing, no prediction; "
         "baseline, the reference level and offset 0; and for levels that are missing, in the fit, too: own-level, a "
         "level 'missing'; shrunken, under a penalty, no level",
     )
+
+
+def _policy(text: str) -> str:
+    """A policy by its name, whose words a command line joins by hyphens."""
+    policy = text.replace("-", " ")
+    if policy not in POLICIES:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(POLICIES).replace(' level', '-level')}")
+    return policy
 
 
 def predict_parser() -> _Parser:
