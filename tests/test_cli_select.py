@@ -166,7 +166,10 @@ BAD: dict[str, tuple[list[str], str]] = {
     "groups": (["cv", BIRTHS, FORMULA, "--groups", "rase"], "did you mean 'race'?"),
     "both": (["cv", BIRTHS, FORMULA, "--groups", "age", "--folds", "race"], "leave one of the two out"),
     "measure": (["cv", BIRTHS, FORMULA, "--measure", "r2"], "invalid choice: 'r2'"),
-    "policy": (["path", BIRTHS, FORMULA, "--policy", "own"], "'own' is none of error, missing, baseline, own-level, shrunken"),
+    "policy": (
+        ["path", BIRTHS, FORMULA, "--policy", "own"],
+        "'own' is none of error, missing, baseline, own-level, shrunken",
+    ),
     "seed": (["cv", BIRTHS, FORMULA, "--seed", "-1"], "--seed"),
     "classes": (
         ["cv", str(DATA / "iris.csv"), "Species ~ .", "--measure", "auc", "--count", "3"],
