@@ -267,10 +267,6 @@ class Lockstep:
         at = yield Evaluate(expected.theta, 1)
         self._missed[k] = expected.missed(at)
         model = better(replace(last, hessian=hessian), Model(expected.theta, at, hessian, False), penalty)
-        if seen.anchor is not None:  # most predictions are fits, and are proved but once
-            proof = seen.anchor.proof(model.theta, model.gradient(penalty), penalty)
-            if proof.gap <= course.target:
-                return model, Point(model.theta, model.at.value, model.value(penalty), proof, 0, "target")
         return (yield from advance(model, penalty, course, seen))
 
     def _proportion(self, stop: Stop) -> float:
