@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from berkson.inverse import inverse_factor
 from berkson.rows.memory import InMemory
+from berkson.select.regularizer import Regularizer
 
 F64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 NULL = 1e-12  # of a spectrum, for each column: where a Hessian may be singular
 SAME = 1e-10  # a linear predictor along a direction of length 1, of columns of unit spread, which is rounding
+
+
+def with_flat(regularizer: Regularizer, rows: InMemory, hessian: F64) -> Regularizer:
+    """The lasso of two classes with the directions that a Hessian and the rows show; others as they are."""
+    if type(regularizer) is not Regularizer or regularizer.l1_ratio != 1.0 or rows.loss.outputs != 1:
+        return regularizer
+    return replace(regularizer, flat=flat_directions(rows, hessian))
 
 
 def flat_directions(rows: InMemory, hessian: F64) -> F64 | None:

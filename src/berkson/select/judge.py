@@ -14,9 +14,8 @@ from berkson.penalty import ElasticNet
 from berkson.problem import InputError, Problem, locate_non_finite
 from berkson.rows.memory import NonFiniteError
 from berkson.rows.questions import Evaluate, Evaluation
-from berkson.select.flat import flat_directions
+from berkson.select.flat import with_flat
 from berkson.select.path import status
-from berkson.select.regularizer import Regularizer
 from berkson.select.start import Options, posed
 from berkson.solvers.proximal import loss_model
 from berkson.solvers.regularised import Course, prove_model
@@ -59,9 +58,7 @@ def judge(problem: Problem, coef: F64, intercept: F64, lambda_: float, options: 
                 objective, proof = run(_by_gradient(theta, penalty, course), rows, work)
             else:
                 model = run(loss_model(theta), rows, work)
-                if type(regularizer) is Regularizer and options.l1_ratio == 1.0 and outputs == 1:
-                    flat = replace(regularizer, flat=flat_directions(rows, model.hessian))
-                    penalty = flat.penalty(lambda_ * total, course.place)
+                penalty = with_flat(regularizer, rows, model.hessian).penalty(lambda_ * total, course.place)
                 objective = model.value(penalty)
                 proof = run(prove_model(model, penalty, course, Witness(None)), rows, work)
     except NonFiniteError:

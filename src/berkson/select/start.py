@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from berkson.penalty import ElasticNet
 from berkson.prepare import null_coef, standardised
 from berkson.problem import InputError, Problem, check
 from berkson.rows.memory import InMemory
-from berkson.select.flat import flat_directions
+from berkson.select.flat import with_flat
 from berkson.select.measures import least_loss
 from berkson.select.regularizer import Regularizer, factors_of
 from berkson.select.structured import structured
@@ -154,8 +154,7 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         # a ridge's penalties begin where the constant alone is fitted, as glmnet's
         first = constant.at.gradient if options.l1_ratio == 0.0 else gradient
         _refuse_dependent(problem, model, np.flatnonzero(np.isfinite(free.threshold[: place.columns])))
-        if type(regularizer) is Regularizer and regularizer.l1_ratio == 1.0 and problem.n_classes == 2:
-            regularizer = replace(regularizer, flat=flat_directions(rows, model.hessian))
+        regularizer = with_flat(regularizer, rows, model.hessian)
     assert gradient is not None
     assert first is not None
     total = float(totals.sum()) if options.scale == "mean" else 1.0
