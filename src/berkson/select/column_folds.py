@@ -47,7 +47,7 @@ class ColumnFolds:
 
     def _fold(self, k: int, lambda_: float) -> Solver[Point]:
         course, known = self._courses[k], self._known[k]
-        amount = self._start.amount(lambda_, float(course.class_weight.sum()))
+        amount = self._start.options.amount(lambda_, course.class_weight)
         penalty: ElasticNet = self._regularizers[k].penalty(amount, course.place)
         if known is None:
             null = yield from fit_null(self._standing.theta, penalty, course, NULL_GAP * self.nulls[k])

@@ -49,16 +49,16 @@ def judge(problem: Problem, coef: F64, intercept: F64, lambda_: float, options: 
     try:
         with one_thread(problem.unknowns):
             rows, course, regularizer = posed(problem, options)
-            total = float(course.class_weight.sum()) if options.scale == "mean" else 1.0
+            amount = options.amount(lambda_, course.class_weight)
             theta = course.place.from_original(coef, intercept)
-            penalty = regularizer.penalty(lambda_ * total, course.place)
+            penalty = regularizer.penalty(amount, course.place)
             if not _is_possible(theta, penalty):
                 objective, proof = np.inf, NOTHING
             elif course.place.columns > DENSE_UP_TO:
                 objective, proof = run(_by_gradient(theta, penalty, course), rows, work)
             else:
                 model = run(loss_model(theta), rows, work)
-                penalty = with_flat(regularizer, rows, model.hessian).penalty(lambda_ * total, course.place)
+                penalty = with_flat(regularizer, rows, model.hessian).penalty(amount, course.place)
                 objective = model.value(penalty)
                 proof = run(prove_model(model, penalty, course, Witness(None)), rows, work)
     except NonFiniteError:

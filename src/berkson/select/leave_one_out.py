@@ -173,11 +173,12 @@ def _wide_blocks(path: Path, start: WideStart) -> Iterator[tuple[InMemory, F64, 
     """The same in the row space of a wide table under a ridge."""
     space, problem = start.space, path.problem
     inner = replace(problem, X=space.rows, names=())
-    rows, total = standardised(inner), float(start.class_weight.sum()) if path.options.scale == "mean" else 1.0
+    rows = standardised(inner)
     gamma, constant = space.gamma(path.coef[:, 0]), path.intercept[:, 0] + path.coef[:, 0] @ space.center
     for i, lambda_ in enumerate(path.lambdas.tolist()):
         theta = rows.coordinates.from_original(gamma[i : i + 1], constant[i : i + 1])
-        yield rows, theta, penalty_of(replace(inner, strength=lambda_ * total), rows.coordinates).strength, 0
+        ridge = replace(inner, strength=path.options.amount(lambda_, start.class_weight))
+        yield rows, theta, penalty_of(ridge, rows.coordinates).strength, 0
 
 
 def _judge(

@@ -113,7 +113,7 @@ class Lockstep:
         made: dict[tuple[int, float], ElasticNet] = {}
         folds = []
         for regularizer, course in zip(self._regularizers, self._courses, strict=True):
-            amount = start.amount(lambda_, float(course.class_weight.sum()))
+            amount = start.options.amount(lambda_, course.class_weight)
             if (id(regularizer), amount) not in made:
                 made[id(regularizer), amount] = regularizer.penalty(amount, course.place)
             folds.append(made[id(regularizer), amount])

@@ -51,6 +51,10 @@ class Options:
     lower: npt.ArrayLike | None = None
     upper: npt.ArrayLike | None = None
 
+    def amount(self, lambda_: float, class_weight: F64) -> float:
+        """What a lambda weighs against the sum of losses of rows, of which classes have these weights (K,)."""
+        return lambda_ * (float(class_weight.sum()) if self.scale == "mean" else 1.0)
+
     def check(self) -> None:
         """Refuse what makes no path, in one sentence."""
         if not 0.0 <= self.l1_ratio <= 1.0:
@@ -87,13 +91,9 @@ class Start:
     saturated: float
     standing: Standing | None = None
 
-    def amount(self, lambda_: float, total_weight: float) -> float:
-        """What a lambda weighs against the sum of losses."""
-        return lambda_ * (total_weight if self.options.scale == "mean" else 1.0)
-
     def penalty(self, lambda_: float) -> ElasticNet:
-        total = float(self.course.class_weight.sum())
-        return self.regularizer.penalty(self.amount(lambda_, total), self.course.place)
+        amount = self.options.amount(lambda_, self.course.class_weight)
+        return self.regularizer.penalty(amount, self.course.place)
 
     def deviance_ratio(self, loss: float) -> float:
         """The part of the null deviance that is explained."""
@@ -157,11 +157,10 @@ def begin(problem: Problem, options: Options, work: Work) -> Start:
         regularizer = with_flat(regularizer, rows, model.hessian)
     assert gradient is not None
     assert first is not None
-    total = float(totals.sum()) if options.scale == "mean" else 1.0
     penalised = np.isinf(free.threshold)
     slope = float(np.abs(gradient[penalised]).max(initial=0.0)) if options.lambdas is None else np.inf
     largest = regularizer.largest(first, place) if slope > NOISE * float(totals.sum()) else 0.0
-    lambdas = lambdas_of(options, problem, largest / total)
+    lambdas = lambdas_of(options, problem, largest / options.amount(1.0, totals))
     least = least_loss(problem.y)
     return Start(
         problem,
