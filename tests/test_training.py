@@ -45,7 +45,7 @@ def test_folds_sums_are_those_of_their_own_rows(kind: str) -> None:
         train = folds.trained_by(k)
         of_classes = np.bincount(problem.y[train], weights=problem.weight[train], minlength=3)
         np.testing.assert_allclose(weights[k], of_classes, rtol=1e-14)  # sums in another order
-        alone = units(rows, standardize=True, intercept=True, some=train)
+        alone = units(rows.run(train), standardize=True, intercept=True)
         np.testing.assert_allclose(scales[k], alone, rtol=1e-9)  # a spread of 1e-6 beside 5: its square to 1e-9
         assert scales[k, 3] == 0.0
         assert (scales[k, 4] == 0.0) == (k == 0)

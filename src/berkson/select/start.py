@@ -190,11 +190,10 @@ def _refuse_dependent(problem: Problem, model: Model, free: npt.NDArray[np.intp]
     )
 
 
-def units(rows: InMemory, *, standardize: bool, intercept: bool, some: npt.NDArray[np.intp] | None = None) -> F64:
-    """What each column's coefficient is multiplied by in the penalty (p,): its standard deviation (1/N, by weight) in
-    some of the rows, or 1; 0 of a column that has one value only and so no coefficient beside an intercept."""
-    weight = rows.weight if some is None or rows.weight is None else rows.weight[some]
-    _, _, variance, low, high = rows.design.moments(some, weight, rows.whole.threads)
+def units(rows: InMemory, *, standardize: bool, intercept: bool) -> F64:
+    """What each column's coefficient is multiplied by in the penalty (p,): its standard deviation (1/N, by weight),
+    or 1; 0 of a column that has one value only and so no coefficient beside an intercept."""
+    _, _, variance, low, high = rows.design.moments(None, rows.weight, rows.whole.threads)
     if standardize:
         return unit_of(variance, low, high)
     return np.where((high > low) | (not intercept), 1.0, 0.0)
