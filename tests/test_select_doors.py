@@ -77,7 +77,8 @@ def test_names_mean_columns_terms_and_columns_of_the_table() -> None:
     fits = [path(FORMULA, data, lambdas=[0.03], unpenalised=name) for name in ("race", "C(race)")]
     each = path(FORMULA, data, lambdas=[0.03], unpenalised=["C(race)[2]", "C(race)[3]"])
     numbers = path(FORMULA, data, lambdas=[0.03], factors=[1, 1, 0, 0, 1, 1])
-    for other in (*fits[1:], each, numbers):
+    once = path(FORMULA, data, lambdas=[0.03], unpenalised=iter(["race"]))
+    for other in (*fits[1:], each, numbers, once):
         np.testing.assert_array_equal(fits[0].found.coef, other.found.coef)
     assert "not penalised: C(race)[2], C(race)[3]" in str(fits[0])
 

@@ -49,6 +49,10 @@ class Asked:
     progress: Progress | None = None
     weight_kind: WeightKind = "precision"  # of `logit` alone; a path takes weights as they are
 
+    def __post_init__(self) -> None:
+        names = (self.unpenalised,) if isinstance(self.unpenalised, str) else tuple(self.unpenalised)
+        object.__setattr__(self, "unpenalised", names)  # once: of an iterator the second reading is empty
+
     def check(self) -> None:
         """ValueError, one sentence, for what the engine does not look at."""
         for name in ("l1_ratio", "count", "tol", "max_iterations", "share"):

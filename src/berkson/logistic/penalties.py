@@ -34,17 +34,17 @@ def name_of(l1_ratio: float) -> str:
     return names.get(l1_ratio, f"elastic net (l1_ratio {l1_ratio:g})")
 
 
-def free_by_name(unpenalised: str | Iterable[str], factors: Any) -> tuple[str, ...]:
+def free_by_name(unpenalised: Iterable[str], factors: Any) -> tuple[str, ...]:
     """The names that are not penalised."""
-    free = [unpenalised] if isinstance(unpenalised, str) else list(unpenalised)
+    free = list(unpenalised)
     if isinstance(factors, Mapping):
         free += [name for name, factor in factors.items() if isinstance(factor, (int, float)) and factor == 0]
     return tuple(free)
 
 
-def factors_by_name(schema: Schema, unpenalised: str | Iterable[str], factors: Any) -> F64 | None:
+def factors_by_name(schema: Schema, unpenalised: Iterable[str], factors: Any) -> F64 | None:
     """By how much the penalty of each column counts (p,): 0 if `unpenalised`; `factors` by name (others 1) or (p,)."""
-    free = [unpenalised] if isinstance(unpenalised, str) else list(unpenalised)
+    free = list(unpenalised)
     if factors is None and not free:
         return None
     found = by_name(schema, factors, 1.0, "factors")
