@@ -28,12 +28,6 @@ def l1_ratio_of(penalty: str, l1_ratio: float | None) -> float:
     return RATIOS[penalty] if l1_ratio is None else l1_ratio
 
 
-def name_of(l1_ratio: float) -> str:
-    """`lasso`, `ridge`, or `elastic net (l1_ratio 0.5)`."""
-    names = {ratio: name for name, ratio in RATIOS.items() if name != "elastic net"}
-    return names.get(l1_ratio, f"elastic net (l1_ratio {l1_ratio:g})")
-
-
 def free_by_name(unpenalised: Iterable[str], factors: Any) -> tuple[str, ...]:
     """The names that are not penalised."""
     free = list(unpenalised)

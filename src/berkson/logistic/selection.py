@@ -15,11 +15,7 @@ from berkson.logistic.frames import Frames
 from berkson.logistic.inputs import index_of
 from berkson.logistic.paths import LogitCrossValidation, LogitPath, Rule
 from berkson.logistic.penalised import PenalisedFit
-from berkson.logistic.penalties import (
-    l1_ratio_of,
-    numbers,
-    one_lambda,
-)
+from berkson.logistic.penalties import l1_ratio_of, numbers, one_lambda
 from berkson.logistic.reading import class_number, codes_by, solved
 from berkson.logistic.stability import LogitStability
 from berkson.model import Prepared
