@@ -48,10 +48,11 @@ def flat_among(rows: InMemory, flat: F64, gone: npt.NDArray[np.bool_], some: Ind
     if place.kept is None:
         left[:, -1] -= along[0] * place.scale[-1]
         along = along - along[0]
-    length = np.linalg.norm(left, axis=1)
-    if (np.abs(along).max(axis=0, initial=0.0) > SAME * length).any():
+    turned, length, found = np.linalg.svd(left, full_matrices=False)
+    kept = length > SAME  # directions that differ by what is gone alone are one
+    if not kept.any() or np.abs(along @ (turned[:, kept] / length[kept])).max(initial=0.0) > SAME:
         return None
-    return np.asarray(np.linalg.qr(left[length > 0.0].T)[0].T, dtype=np.float64)
+    return np.asarray(found[kept], dtype=np.float64)
 
 
 def _along(rows: InMemory, directions: F64, some: Indices | None) -> F64:
