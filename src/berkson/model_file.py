@@ -19,6 +19,7 @@ import numpy as np
 from berkson.fitted_penalty import BY_COLUMN, Penalty, penalty_to_dict
 from berkson.formula import Schema, parse, schema_from_dict, schema_to_dict
 from berkson.formula.smooth_terms import penalties_of
+from berkson.inference.predictions import POLICIES
 from berkson.model import Model, RowCount, classes_of
 from berkson.proof import Infinite, Proof
 
@@ -228,8 +229,8 @@ def _name(value: Any) -> str | None:
 
 
 def _policy(value: Any) -> str:
-    if value not in ("error", "missing", "baseline", "own level", "shrunken"):
-        raise TypeError("no policy: error, missing, baseline, own level or shrunken")
+    if value not in POLICIES:
+        raise TypeError(f"none of {', '.join(POLICIES)}")
     return str(value)
 
 

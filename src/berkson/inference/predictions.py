@@ -32,6 +32,7 @@ Flags = npt.NDArray[np.bool_]
 Policy = Literal["error", "missing", "baseline", "own level", "shrunken"]
 
 POLICIES = get_args(Policy)
+LENIENT = ("missing", "baseline")  # under which what a row lacks is no error
 
 NOT_ESTIMABLE = (
     "the prediction is left out in {rows}, of a kind that the data do not tell apart: a column that is a combination "
@@ -205,14 +206,9 @@ def refuse_other_policies(policy: object) -> None:
         raise StatisticsError(f"policy={policy!r} is none of {listing(map(repr, POLICIES))}")
 
 
-def reading_of(policy: str, *, symmetric: bool = False, by_reference: tuple[str, ...] = ()) -> Reading:
+def reading_of(policy: Policy, *, symmetric: bool = False, by_reference: tuple[str, ...] = ()) -> Reading:
     """How a fit with a policy reads factors."""
-    absent: Literal["own level", "shrunken"] | None = None
-    if policy == "own level":
-        absent = "own level"
-    elif policy == "shrunken":
-        absent = "shrunken"
-    return Reading(symmetric, by_reference, absent)
+    return Reading(symmetric, by_reference, policy if policy == "own level" or policy == "shrunken" else None)
 
 
 def readable(schema: Schema, table: Table, policy: Policy) -> tuple[Table, list[str]]:
@@ -221,7 +217,7 @@ def readable(schema: Schema, table: Table, policy: Policy) -> tuple[Table, list[
     for name, column in table.columns.items():
         absent = column.missing()
         if name in schema.required and absent.any():
-            if policy not in ("missing", "baseline"):
+            if policy not in LENIENT:
                 raise StatisticsError(_sentence(f"column {quoted(name)} has no value", absent, "fill it in"))
             notes.append(f"column {quoted(name)} has no value in {_count(absent)}: no prediction there")
     for variable, factor in schema.factors.items():
@@ -234,7 +230,7 @@ def readable(schema: Schema, table: Table, policy: Policy) -> tuple[Table, list[
             continue
         known = f"the model knows {listing(factor.levels)}"
         first = quoted(_text(column, int(np.argmax(unseen))))
-        if policy not in ("missing", "baseline"):
+        if policy not in LENIENT:
             problem = f"column {quoted(name)} holds level {first}, which the model has not seen,"
             raise StatisticsError(_sentence(problem, unseen, known))
         done = "no prediction there" if policy == "missing" else f"read as the reference {quoted(factor.reference)}"
@@ -298,7 +294,7 @@ def _offset(
         offset = table[offset].as_number().values.astype(np.float64)
     elif isinstance(offset, str) or (offset is None and estimates.problem.offset is not None and not schema.offsets):
         name = f"column {quoted(offset)} as its offset" if isinstance(offset, str) else "an offset"
-        if policy not in ("missing", "baseline"):
+        if policy not in LENIENT:
             raise StatisticsError(
                 f"the fit had {name}, and {table.source} has none: without it every prediction would be "
                 "wrong; give it, or choose policy='baseline' for an offset of 0"
@@ -313,7 +309,7 @@ def _offset(
     absent = np.asarray(~np.isfinite(offset.reshape(n, -1)).all(axis=1))
     if not absent.any():
         return offset, []
-    if policy not in ("missing", "baseline"):
+    if policy not in LENIENT:
         raise StatisticsError(_sentence("the offset has no finite value", absent, "fill it in"))
     filled = np.where(absent if offset.ndim == 1 else absent[:, None], np.nan, offset)
     return filled, [f"the offset has no finite value in {_count(absent)}: no prediction there"]

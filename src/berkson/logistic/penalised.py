@@ -13,7 +13,7 @@ import numpy.typing as npt
 from berkson.design import Sparse
 from berkson.fitted_penalty import Penalty
 from berkson.inference.estimates import StatisticsError
-from berkson.inference.predictions import Policy, readable, refuse_other_policies
+from berkson.inference.predictions import LENIENT, Policy, readable, refuse_other_policies
 from berkson.kernels.reference import sigmoid, softmax
 from berkson.logistic.answers import shaped
 from berkson.logistic.fitted import Fitted
@@ -246,7 +246,7 @@ class PenalisedFit(Fitted, Shown):
             wanted = name if offset is None else offset
             if wanted in table.columns or isinstance(offset, str):
                 return used.having({name: replace(table[wanted], name=name)}), notes
-            if policy not in ("missing", "baseline"):
+            if policy not in LENIENT:
                 what = "" if name == OFFSET else f" {name!r}"
                 raise ValueError(f"the fit had an offset{what}, so a prediction needs one: give offset=, 0 for none")
             done = "taken as 0 in every row" if policy == "baseline" else "no prediction in any row"

@@ -9,7 +9,7 @@ from typing import Any, Literal, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from berkson.inference.predictions import levels_in_place, readable
+from berkson.inference.predictions import LENIENT, levels_in_place, readable
 from berkson.model import Model
 from berkson.table import Column, Table, quoted
 
@@ -64,7 +64,7 @@ def predict(model: Model, table: Table, kind: Kind) -> Predictions:
 
 def _under_policy(model: Model, table: Table) -> tuple[Table, list[str]]:
     """The table as the model's policy reads what it has not seen.  Rows with a missing value are always empty."""
-    if model.policy not in ("missing", "baseline"):
+    if model.policy not in LENIENT:
         return table, levels_in_place(model.schema, table)
     used, notes = readable(model.schema, table.only(model.schema.predictors), model.policy)  # type: ignore[arg-type]
     columns = {name: used[name] for name in model.schema.predictors}
