@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from berkson.design import Dense, Design, design_of
 from berkson.problem import Array, Problem
-from berkson.rows.memory import CHUNK, threads_for
+from berkson.rows.draw import CHUNK
+from berkson.rows.memory import threads_for
 from berkson.standardise import location
 
 F64 = npt.NDArray[np.float64]

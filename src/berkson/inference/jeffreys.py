@@ -26,7 +26,8 @@ import numpy.typing as npt
 
 from berkson.inverse import inverse_of
 from berkson.kernels.reference import logistic_curvature_weight, sigmoid, softmax
-from berkson.rows.memory import CHUNK, InMemory
+from berkson.rows.draw import CHUNK
+from berkson.rows.memory import InMemory
 from berkson.rows.questions import Answer, Evaluate, Evaluation, Question
 
 F64 = npt.NDArray[np.float64]

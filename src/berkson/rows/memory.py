@@ -17,6 +17,7 @@ from berkson.design.arrow import Arrow
 from berkson.kernels.reference import logistic_curvature_weight, softmax
 from berkson.loss import Logistic, Loss
 from berkson.rows.coordinates import Coordinates
+from berkson.rows.draw import draw
 from berkson.rows.questions import (
     Answer,
     ArrowHessian,
@@ -45,7 +46,6 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 
 WORK_FOR_THREADS = 2e5  # multiplications below which starting a thread costs more than it saves
-CHUNK = 1 << 14  # rows whose row-long results (random numbers) are held at a time
 LEAST_SINGLE, MOST_SINGLE = 1e-25, 1e35  # of a Hessian's diagonal: beyond, single precision underflows or overflows
 PREDICTORS = 1 << 15  # linear predictors that are held at a time, with what is computed of them
 
@@ -147,7 +147,7 @@ class InMemory:
             case Likeness(theta, share, sample, inverse):
                 return self._likeness(theta, share, sample, inverse)
             case Draw(size, share, seed):
-                return self._draw(size, share, seed)
+                return draw(self.y, self.weight, size, share, seed)
 
     @cached_property
     def whole(self) -> Part:
@@ -378,23 +378,3 @@ class InMemory:
             rows = sample.index[rows]
         own = None if self.weight is None else self.weight[rows]
         return Sample(rows, np.ones(len(rows)) if own is None else own, own)
-
-    def _draw(self, size: int, share: F64, seed: int) -> Sample:
-        """Independent draws by row, so sorted or periodic files do no harm; soft labels are one class."""
-        n = self.n_rows
-        hard = self.y.ndim == 1 and self.y.dtype.kind in "ui"
-        counts = n * share if hard else np.array([float(n)])
-        rate = np.minimum(1.0, size / (2.0 * n) + size / (2.0 * len(counts) * np.maximum(counts, 1.0)))
-        rng = np.random.default_rng(seed)
-        index, scaled = [], []
-        for start in range(0, n, CHUNK):
-            stop = min(start + CHUNK, n)
-            p = rate[self.y[start:stop]] if hard else np.full(stop - start, rate[0])
-            chosen = np.flatnonzero(rng.random(stop - start, dtype=np.float32) < p)
-            index.append(chosen + start)
-            scaled.append(1.0 / p[chosen])
-        rows, multiplier = np.concatenate(index), np.concatenate(scaled)
-        if self.weight is None:
-            return Sample(rows, multiplier, None)
-        own = self.weight[rows]
-        return Sample(rows, multiplier * own, own)

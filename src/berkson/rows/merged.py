@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from berkson.design import Mixed
 from berkson.loss import Logistic
-from berkson.rows.memory import CHUNK, InMemory
+from berkson.rows.draw import CHUNK
+from berkson.rows.memory import InMemory
 
 F64 = npt.NDArray[np.float64]
 

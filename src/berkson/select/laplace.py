@@ -30,7 +30,8 @@ import numpy.typing as npt
 from berkson.inverse import inverse_of
 from berkson.kernels.reference import logistic_curvature_weight, sigmoid
 from berkson.penalty import Ridge
-from berkson.rows.memory import CHUNK, InMemory
+from berkson.rows.draw import CHUNK
+from berkson.rows.memory import InMemory
 from berkson.solvers.newton import Solution, newton
 from berkson.solvers.run import Work, run
 
