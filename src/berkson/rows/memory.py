@@ -376,5 +376,4 @@ class InMemory:
         rows = np.concatenate(near)
         if sample is not None:
             rows = sample.index[rows]
-        own = None if self.weight is None else self.weight[rows]
-        return Sample(rows, np.ones(len(rows)) if own is None else own, own)
+        return Sample.alone(rows, self.weight)

@@ -20,6 +20,12 @@ class Sample:
     scaled: F64
     own: F64 | None
 
+    @classmethod
+    def alone(cls, index: npt.NDArray[np.int64], weight: F64 | None) -> Sample:
+        """Rows that stand for no others, of all rows' weights (n,)."""
+        own = None if weight is None else weight[index]
+        return cls(index, np.ones(len(index)) if own is None else own, own)
+
     @property
     def size(self) -> int:
         return len(self.index)

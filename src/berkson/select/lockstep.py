@@ -238,13 +238,12 @@ class Lockstep:
         """The folds' models at the whole's fit: what their rows leave of its loss there, in one reading by one model.
         Not where they leave little, of which rounding would be a larger part, nor where a fold's rows leave a column
         one value, and so no coefficient."""
-        rows, weight = self._start.rows, self._start.problem.weight
+        rows = self._start.rows
         for k, index in enumerate(self._held_out.held_out):
             part = self._part(k)
             if part < LEAVES or (penalties[k].allowed(whole.theta) != whole.theta).any():
                 continue
-            own = None if weight is None else weight[index]
-            held = Sample(index, np.ones(len(index)) if own is None else own, own)
+            held = Sample.alone(index, rows.weight)
             at = run_one(Evaluate(whole.theta, 1, held, as_part=True), rows, self._work)
             left = Evaluation(whole.at.value - at.value, math.nan, whole.at.gradient - at.gradient, None)
             self._models[k] = Model(whole.theta, left, part * whole.hessian, False)
@@ -323,9 +322,7 @@ def _trained(start: Start, folds: Folds, k: int, unit: F64) -> Regularizer:
 
 def _everything(start: Start) -> Sample:
     """All rows, where they are few."""
-    weight = start.problem.weight
-    n = len(start.problem.y)
-    return Sample(np.arange(n), np.ones(n) if weight is None else weight, weight)
+    return Sample.alone(np.arange(start.rows.n_rows), start.rows.weight)
 
 
 def _least(penalties: Sequence[ElasticNet]) -> ElasticNet:
