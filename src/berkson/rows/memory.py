@@ -322,18 +322,18 @@ class InMemory:
         return replace(self, design=self.design.columns(columns), coordinates=coordinates)
 
     def _beyond(self, question: Beyond) -> list[Evaluation]:
-        values, margins, residuals = self.residuals(question)
-        if residuals is None:
+        known = self.residuals(question)
+        if known is None:
             if len(question.thetas) > 1 and question.sample is None:
                 return self._evaluate_many(list(question.thetas))
             return [self._evaluate(Evaluate(theta, 1, question.sample)) for theta in question.thetas]
         rows = self if question.sample is None else self.only(question.sample)
-        return rows.gradients(values, margins, residuals)
+        return rows.gradients(*known)
 
-    def residuals(self, question: Beyond) -> tuple[F64, F64, F64 | None]:
+    def residuals(self, question: Beyond) -> tuple[F64, F64, F64] | None:
         """Values (M,), margins (M,) and weighted residuals (n, M) by a view; None where all columns are as cheap."""
         if not isinstance(self.design, Sparse) or not isinstance(self.loss, Logistic):
-            return np.empty(0), np.empty(0), None
+            return None
         return question.view.residuals_at(question.thetas[:, question.places])  # type: ignore[no-any-return]
 
     def residuals_at(self, thetas: F64) -> tuple[F64, F64, F64]:

@@ -90,16 +90,16 @@ class Weightings:
 
     def _beyond(self, asked: Sequence[Question | Under]) -> list[list[Evaluation]]:
         """What lies beyond a view for each weighting, in one reading of all columns."""
+        if not asked:
+            return []
         questions: list[Beyond] = [_bare(each) for each in asked]  # type: ignore[misc]
         rows = [self.rows_of(each.column) if isinstance(each, Under) else self.rows for each in asked]
-        found = [under.residuals(question) for under, question in zip(rows, questions, strict=True)]
-        if any(residual is None for *_, residual in found):
+        known = [under.residuals(question) for under, question in zip(rows, questions, strict=True)]
+        found = [each for each in known if each is not None]
+        if len(found) < len(known):
             plain = [Evaluate(question.thetas[0], 1) for question in questions]
-            columns = [each.column if isinstance(each, Under) else None for each in asked]
-            placed = [e if j is None else Under(j, e) for j, e in zip(columns, plain, strict=True)]
+            placed = [replace(a, question=e) if isinstance(a, Under) else e for a, e in zip(asked, plain, strict=True)]
             return [[each] for each in self._gradients(placed)]
-        if not found:
-            return []
         values, margins, residuals = (np.concatenate(each, axis=-1) for each in zip(*found, strict=True))
         every = iter(self.rows.gradients(values, margins, residuals))
         return [[next(every) for _ in question.thetas] for question in questions]
