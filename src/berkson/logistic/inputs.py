@@ -129,10 +129,7 @@ def read_arrays(y: Any, X: Any, options: Options) -> Arrays | Prepared:
     table, matrix = _predictors(X)
     if not table.columns and not options.intercept:
         raise InputError("X has no columns and there is no intercept: there is nothing to fit")
-    response, columns = response_of(y, set(table.columns))
-    lengths = {len(column.values) for column in columns.values()}
-    if lengths != {table.n_rows}:
-        raise InputError(f"y has {max(lengths):,} rows, but X has {table.n_rows:,}: give one label a row")
+    response, columns = response_of(y, set(table.columns), table.n_rows)
     whole = table.with_columns({**columns, **table.columns})
     index = index_of(X)
     refuse_shuffled(y, "y", index)
@@ -289,8 +286,16 @@ def _matrix(X: Any, columns: list[Column], n: int) -> Array:
     return filled
 
 
-def response_of(y: Any, taken: set[str]) -> tuple[Response, dict[str, Column]]:
-    """The response and its columns."""
+def response_of(y: Any, taken: set[str], n: int) -> tuple[Response, dict[str, Column]]:
+    """The response and its columns of n rows, whose names are none of those `taken`."""
+    response, columns = _response(y, taken)
+    lengths = {len(column.values) for column in columns.values()}
+    if lengths != {n}:
+        raise InputError(f"y has {max(lengths):,} rows, but X has {n:,}: give one label a row")
+    return response, columns
+
+
+def _response(y: Any, taken: set[str]) -> tuple[Response, dict[str, Column]]:
     array, name = (np.asarray(_refuse_masked(y)), "y") if isinstance(y, (np.ndarray, list, tuple)) else _series(y)
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]

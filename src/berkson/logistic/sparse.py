@@ -47,11 +47,8 @@ def read_sparse(y: Any, X: Any, options: Options) -> Prepared:
     refuse_names(options)
     table = _table_of(X)
     names = [f"x{j}" for j in range(table.shape[1])]
-    response, columns = response_of(y, set(names))
     n = len(table)
-    lengths = {len(column.values) for column in columns.values()}
-    if lengths != {n}:
-        raise InputError(f"y has {max(lengths):,} rows, but X has {n:,}: give one label a row")
+    response, columns = response_of(y, set(names), n)
     whole = Table(columns, n, ARRAYS)
     weights, whole = column_of(options.weights, WEIGHTS, whole, None)
     offset, whole = column_of(options.offset, OFFSET, whole, None)
