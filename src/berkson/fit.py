@@ -18,7 +18,7 @@ from berkson.design import Dense, Mixed
 from berkson.design.row_space import RowSpace
 from berkson.penalty import ElasticNet, Ridge, elastic_net
 from berkson.prepare import null_coef, prepare
-from berkson.problem import InputError, Problem, check, locate_non_finite
+from berkson.problem import Problem, check, check_coefficients, locate_non_finite
 from berkson.rank import Rank
 from berkson.recession import UndecidedError
 from berkson.rows.coordinates import Coordinates
@@ -177,13 +177,7 @@ def certify(problem: Problem, coef: F64, intercept: F64, *, tol: float = 1e-8) -
     Costs two passes with a Hessian; nothing is fitted.
     """
     totals = check(problem)
-    outputs = 1 if problem.n_classes == 2 else problem.n_classes
-    shape = (outputs, problem.X.shape[1])
-    if coef.shape != shape or intercept.shape != (outputs,):
-        raise InputError(
-            f"coef {coef.shape} and intercept {intercept.shape} do not fit the problem: give {shape} and {(outputs,)}"
-        )
-    _refuse_non_finite(problem, coef, intercept)
+    check_coefficients(problem, coef, intercept)
     work = Work()
     try:
         with one_thread(problem.unknowns):
@@ -258,19 +252,6 @@ def _look_for_separation(problem: Problem, rows: InMemory) -> _Verdict:
         return _Verdict(find_separation(problem, rows.coordinates.kept))
     except UndecidedError as error:
         return _Verdict(undecided=str(error))
-
-
-def _refuse_non_finite(problem: Problem, coef: F64, intercept: F64) -> None:
-    """InputError that names the first coefficient that is no finite number."""
-    wrong = np.argwhere(~np.isfinite(np.column_stack([coef, intercept])))
-    if len(wrong):
-        k, j = map(int, wrong[0])
-        value = intercept[k] if j == coef.shape[1] else coef[k, j]
-        of_class = "" if problem.n_classes == 2 else f" of class {problem.class_name(k)!r}"
-        raise InputError(
-            f"the coefficient of {problem.column(j)!r}{of_class} is {value:g}, which nothing can be proved of: "
-            "give finite coefficients"
-        )
 
 
 def _task(

@@ -188,6 +188,26 @@ def check(problem: Problem) -> F64:
     return totals
 
 
+def check_coefficients(problem: Problem, coef: F64, intercept: F64) -> None:
+    """InputError for those of another shape than (1, p) and (1,) for two classes, (K, p) and (K,) for K, and for the
+    first that is no finite number."""
+    outputs = 1 if problem.n_classes == 2 else problem.n_classes
+    shape = (outputs, problem.X.shape[1])
+    if coef.shape != shape or intercept.shape != (outputs,):
+        raise InputError(
+            f"coef {coef.shape} and intercept {intercept.shape} do not fit the problem: give {shape} and {(outputs,)}"
+        )
+    wrong = np.argwhere(~np.isfinite(np.column_stack([coef, intercept])))
+    if len(wrong):
+        k, j = map(int, wrong[0])
+        value = intercept[k] if j == coef.shape[1] else coef[k, j]
+        of_class = "" if problem.n_classes == 2 else f" of class {problem.class_name(k)!r}"
+        raise InputError(
+            f"the coefficient of {problem.column(j)!r}{of_class} is {value:g}, which nothing can be proved of: "
+            "give finite coefficients"
+        )
+
+
 def _check_labels(problem: Problem, n: int) -> None:
     y, K = problem.y, problem.n_classes
     if len(y) != n:

@@ -11,7 +11,7 @@ from berkson.blas import one_thread
 from berkson.bound_penalty import Bounded
 from berkson.certificate import DENSE_UP_TO, NOTHING, Bound, prove_by_few_rows
 from berkson.penalty import ElasticNet
-from berkson.problem import InputError, Problem, locate_non_finite
+from berkson.problem import Problem, check_coefficients, locate_non_finite
 from berkson.rows.memory import NonFiniteError
 from berkson.rows.questions import Evaluate, Evaluation
 from berkson.select.flat import with_flat
@@ -41,10 +41,7 @@ class Judged:
 def judge(problem: Problem, coef: F64, intercept: F64, lambda_: float, options: Options) -> Judged:
     """Of coefficients (1, p) and intercepts (1,) of two classes, (K, p) and (K,) of more, under one penalty of a path;
     `options.tol` is what is asked.  Costs a pass with a Hessian; of thousands of columns, with a gradient."""
-    outputs = 1 if problem.n_classes == 2 else problem.n_classes
-    shape = (outputs, problem.X.shape[1])
-    if coef.shape != shape or intercept.shape != (outputs,):
-        raise InputError(f"coef {coef.shape} and intercept {intercept.shape} do not fit the problem: give {shape}")
+    check_coefficients(problem, coef, intercept)
     work = Work()
     try:
         with one_thread(problem.unknowns):
