@@ -51,6 +51,16 @@ def test_folds_sums_are_those_of_their_own_rows(kind: str) -> None:
         assert (scales[k, 4] == 0.0) == (k == 0)
 
 
+def test_a_row_far_out_changes_no_fold_that_holds_it_out() -> None:
+    X = np.random.default_rng(0).standard_normal((200, 3))
+    X[0] = 1e9
+    problem = Problem(X, (np.arange(200) % 2).astype(np.uint8))
+    folds = folds_of(problem, np.arange(200) // 2 % 5, None, 0)
+    scale = training_units(standardised(problem), folds)
+    np.testing.assert_allclose(scale[0], X[folds.trained_by(0)].std(axis=0), rtol=1e-14)
+    np.testing.assert_allclose(scale[1], X[folds.trained_by(1)].std(axis=0), rtol=1e-14)
+
+
 def test_a_class_that_one_fold_holds_out_alone_is_named() -> None:
     problem = weighted()
     y = np.where(np.arange(240) % 6 == 2, 2, problem.y % 2).astype(np.uint8)

@@ -6,7 +6,10 @@ subtracted, so that what no row has is exactly zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +21,17 @@ from berkson.select.start import unit_of
 
 F64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
+Moments = tuple[float, F64, F64, F64, F64]  # total weight, and of columns: mean, variance, least, largest
+Part = TypeVar("Part")
 
 
 def training_weights(problem: Problem, folds: Folds, of_all: F64) -> F64:
     """The total weight of each class in the rows that train each fold (M, K); InputError where one of all rows is
     gone."""
-    totals = np.array([_class_weights(problem, rows) for rows in folds.parts])
+    each = [_class_weights(problem, rows) for rows in folds.parts]
     if folds.codes is not None:
-        totals = _of_others(totals, np.add)[: folds.count]
+        each = _of_others(each, np.add)[: folds.count]
+    totals = np.array(each)
     gone = np.argwhere((totals == 0.0) & (of_all > 0.0))
     if len(gone):
         k, c = gone[0].tolist()
@@ -45,30 +51,30 @@ def training_units(rows: InMemory, folds: Folds) -> F64:
     """The units of columns (see `units`) where they are standardised by the rows that train each fold (M, p)."""
     weight, threads = rows.weight, rows.whole.threads
     each = [rows.design.moments(some, None if weight is None else weight[some], threads) for some in folds.parts]
-    total, mean, variance, low, high = (np.array(moment) for moment in zip(*each, strict=True))
     if folds.codes is not None:
-        total, mean, variance, low, high = _moments_of_others(total[:, None], mean, variance, low, high)
-    return unit_of(variance, low, high)[: folds.count]
+        each = _of_others(each, _together)[: folds.count]
+    _, _, variance, low, high = (np.array(moment) for moment in zip(*each, strict=True))
+    return unit_of(variance, low, high)
 
 
-def _moments_of_others(total: F64, mean: F64, variance: F64, low: F64, high: F64) -> tuple[F64, F64, F64, F64, F64]:
-    """Moments of all parts but one: total (G, 1), the others (G, p).  A part without weight has no mean."""
-    has = total > 0.0
-    center = (total * np.where(has, mean, 0.0)).sum(axis=0) / total.sum()
-    away = np.where(has, mean - center, 0.0)
-    second = np.where(has, total * (variance + away * away), 0.0)
-    others = _of_others(total, np.add)
-    off = _of_others(total * away, np.add) / others
+def _together(one: Moments, other: Moments) -> Moments:
+    """Moments of two parts: nothing is subtracted but means, so that a row far out makes no variance less exact of
+    rows without it.  A part without weight has no mean."""
+    if not (one[0] > 0.0 and other[0] > 0.0):
+        return other if other[0] > 0.0 else one
+    total = one[0] + other[0]
+    of_one, of_other = one[0] / total, other[0] / total
+    away = other[1] - one[1]
     return (
-        others,
-        center + off,
-        np.maximum(_of_others(second, np.add) / others - off * off, 0.0),
-        _of_others(low, np.minimum),
-        _of_others(high, np.maximum),
+        total,
+        one[1] + of_other * away,
+        of_one * one[2] + of_other * other[2] + of_one * of_other * away * away,
+        np.minimum(one[3], other[3]),
+        np.maximum(one[4], other[4]),
     )
 
 
-def _of_others(each: F64, combine: np.ufunc) -> F64:
-    """What all but one have together (G, ...), from the left and from the right of it."""
-    before, after = combine.accumulate(each), combine.accumulate(each[::-1])[::-1]
-    return np.array([*after[1:2], *combine(before[:-2], after[2:]), *before[-2:-1]])
+def _of_others(each: Sequence[Part], combine: Callable[[Part, Part], Part]) -> list[Part]:
+    """What all but one have together, from the left and from the right of it."""
+    before, after = list(accumulate(each, combine)), list(accumulate(each[::-1], combine))[::-1]
+    return [*after[1:2], *map(combine, before[:-2], after[2:]), *before[-2:-1]]
