@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from berkson.anchor import anchor_at
 from berkson.certificate import prove
 from berkson.fit import fit
 from berkson.kernels import backend, quadratic, quadratic_reference
@@ -87,6 +88,22 @@ def table(n: int = 500, p: int = 12) -> Problem:
 def net(rows: InMemory, ridge: float, lasso: float) -> ElasticNet:
     scale, free = rows.coordinates.scale, np.append(np.ones(len(rows.coordinates.scale) - 1), 0.0)
     return ElasticNet(free * ridge / scale**2, free * lasso / scale)
+
+
+def test_a_model_from_elsewhere_that_allows_no_step_is_no_end() -> None:
+    """An anchor says of the exact model's gap what it said before, as no step was taken."""
+    problem = table()
+    rows = fit(problem).rows
+    penalty, start = net(rows, 0.0, 0.3), np.zeros(rows.coordinates.size)
+    anchor = run(anchor_at(start, penalty, rows.coordinates, None), rows)
+    exact = run(loss_model(start), rows)
+    flat = Model(start, exact.at, 1e-12 * np.eye(len(start)), False)
+    found, alone = (
+        run(proximal_newton(model, penalty, target=1e-9, max_iterations=100, anchor=anchor), rows)
+        for model in (flat, exact)
+    )
+    assert found.reason == alone.reason == "target"
+    np.testing.assert_allclose(found.model.value(penalty), alone.model.value(penalty), rtol=1e-12)
 
 
 @pytest.mark.parametrize("lasso", [0.3, 3.0, 30.0])

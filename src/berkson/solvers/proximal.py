@@ -164,6 +164,7 @@ def proximal_newton(
             if model.fresh:
                 return Progress(model, iteration, "stalled")
             moved = yield from loss_model(model.theta, sample)
+            before = last = math.inf  # no step was taken, that could be compared
         model = moved
     return Progress(model, max_iterations, "limit")
 
