@@ -117,7 +117,7 @@ def test_folds_between_are_as_near_their_fits_as_is_said(l1_ratio: float, monkey
         return many(X, rows, center, coef, *rest)
 
     monkeypatch.setattr(kernels, "logistic_many", counted)
-    found = cross_validate(problem, 4, **options, tol=1e-5, columns=False)
+    found = cross_validate(problem, 4, **options, tol=1e-5, own_columns=False)
     assert found.certified.all()
     if l1_ratio > 0.0:  # of a ridge the gradient of the penalty bends as well, and lambdas are seldom close enough
         assert sum(asked) < 0.75 * 5 * 50  # without lines, of the whole and of each fold at each lambda at least one

@@ -136,7 +136,14 @@ def berkson_cross_validation(data: Data, tol: float) -> Work:
 
     def work() -> tuple[Any, dict[str, Any]]:
         found = cross_validate(
-            problem, fold, lambdas=data.l1, standardize=False, complete=True, tol=tol, measure="deviance", columns=False
+            problem,
+            fold,
+            lambdas=data.l1,
+            standardize=False,
+            complete=True,
+            tol=tol,
+            measure="deviance",
+            own_columns=False,
         )
         coefs = _stacked(found.path.coef[:, 0], found.path.intercept[:, 0])
         return coefs, {"gap": float(found.gap.max()), "curve": found.chosen.mean.tolist()}

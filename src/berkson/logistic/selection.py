@@ -169,7 +169,7 @@ def cross_validate(
             groups=None if groups is None else codes_by(groups, "groups", given, index),
             seed=seed,
             measure=measure,
-            columns=relax is not None,
+            own_columns=relax is not None,
             **asked.of_path(given, "column_groups"),
         )
         if not _is_small(given):

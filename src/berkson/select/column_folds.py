@@ -57,8 +57,8 @@ class ColumnFolds:
         return point
 
 
-def followed(start: Start, folds: Folds, work: Work, *, columns: bool = True) -> Lockstep | ColumnFolds:
-    """What fits a path and its folds; `columns`: see `Lockstep`."""
+def followed(start: Start, folds: Folds, work: Work, *, own_columns: bool = True) -> Lockstep | ColumnFolds:
+    """What fits a path and its folds; `own_columns`: see `Lockstep`."""
     if start.standing is None:
-        return Lockstep(start, folds, work, columns=columns)
+        return Lockstep(start, folds, work, own_columns=own_columns)
     return ColumnFolds(start, start.standing, folds, work)

@@ -136,18 +136,18 @@ def cross_validate(
     lower: npt.ArrayLike | None = None,
     upper: npt.ArrayLike | None = None,
     progress: Callable[[float], None] | None = None,
-    columns: bool = True,
+    own_columns: bool = True,
 ) -> CrossValidation:
     """Fit a path to all rows, and at the same penalties without each fold; see `path` for the options of
     a path, whose `groups` of columns are `column_groups` here.
 
-    folds    how many, drawn with equal shares of the classes, or with `groups` (n,) such that rows of the same code
-             stay together; or the fold of each row (n,), any codes; or `Folds` (see `folds_from`)
-    seed     of the drawing
-    measure  by which lambdas are chosen: "log_loss", "deviance", "brier", "accuracy" or "auc"
-    progress told, after each penalty, the part of them that is done
-    columns  whether which columns a fold has at a lambda is of use, as it is to relaxed fits; else some fits, proved as
-             all others are, have the columns of both their neighbours, and folds cost less
+    folds        how many, drawn with equal shares of the classes, or with `groups` (n,) such that rows of the same code
+                 stay together; or the fold of each row (n,), any codes; or `Folds` (see `folds_from`)
+    seed         of the drawing
+    measure      by which lambdas are chosen: "log_loss", "deviance", "brier", "accuracy" or "auc"
+    progress     told, after each penalty, the part of them that is done
+    own_columns  whether which columns a fold has at a lambda is of use, as it is to relaxed fits; else some fits,
+                 proved as all others are, have the columns of both their neighbours, and folds cost less
 
     Each fold's fit is that of `path` for its rows at the same lambda: losses weigh against their own total weight, and
     columns are standardised by its own rows.  Raises InputError in one sentence, also where the rows without a fold
@@ -176,7 +176,7 @@ def cross_validate(
         with one_thread(problem.unknowns):
             start = begin(problem, options, work)
             chosen = folds_of(problem, folds, groups, seed)
-            lockstep = followed(start, chosen, work, columns=columns)
+            lockstep = followed(start, chosen, work, own_columns=own_columns)
             lockstep.run(lambda points: enough(start, points), progress)
     except NonFiniteError:
         raise locate_non_finite(problem) from None

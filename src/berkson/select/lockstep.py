@@ -63,10 +63,10 @@ class Lockstep:
     """The fits of a path and of its folds: `points` of the whole, `folds` of each fold, `nulls` (M,) the folds' null
     objectives, `ended` why the path has no more penalties.
 
-    columns : whether which columns a fold has is of use, so that no fit may have all that its neighbours have."""
+    own_columns : whether which columns a fold has is of use, so that no fit may have all that its neighbours have."""
 
-    def __init__(self, start: Start, folds: Folds, work: Work, *, columns: bool = True) -> None:
-        self._start, self._work, self._columns = start, work, columns
+    def __init__(self, start: Start, folds: Folds, work: Work, *, own_columns: bool = True) -> None:
+        self._start, self._work, self._own_columns = start, work, own_columns
         self._batches, self._courses = batches_of(start, folds), courses_of(start, folds)
         self.nulls = np.array([start.problem.null_objective(course.class_weight) for course in self._courses])
         self._regularizers = regularizers_of(start, folds)
@@ -195,7 +195,7 @@ class Lockstep:
         else:
             ratio = next_ratio(max(line.bend(0.5) for line in lines), gap, target)
         most = 2 * steps
-        if self._columns:
+        if self._own_columns:
             most = likely(sum(line.keeps_columns for line in lines) / len(lines), steps)
         return min(most, lambdas_ahead(lambdas, knot.i, stop.i, ratio))
 
@@ -221,7 +221,7 @@ class Lockstep:
         penalty, course, seen = stop.penalties[k], self._courses[k], stop.seen[k]
         theta, slope = line.at(t)
         left = 0.0 if seen.anchor is not None else math.inf
-        if seen.anchor is not None and (not self._columns or line.keeps_columns):
+        if seen.anchor is not None and (not self._own_columns or line.keeps_columns):
             smooth = slope + penalty.strength * theta
             h = float(self._reaches @ self._reaches) * float(np.abs(seen.anchor.inverse).sum(axis=1).max())
             proof = seen.anchor.proof(theta, smooth, penalty, line.bend(t), h)
