@@ -225,3 +225,17 @@ def test_columns_1e_5_apart_are_fitted():
     assert found.certificate.certified
     # the same model in other columns: b = (x1 - x0) 1e5, and half the digits are lost to their difference
     np.testing.assert_allclose(found.coef[0, 1] * 1e-5, truth.coef[0, 1], rtol=1e-5)
+
+
+def test_columns_that_only_a_row_far_out_makes_alike_are_fitted():
+    """What they differ by is lost in the Gram matrix, to the last bit of some."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((60, 4))
+        X[0] = 1e9
+        apart = np.column_stack([X[:, :1], X[:, 1:] - X[:, :1]])
+        y = (rng.random(60) < 0.5).astype(np.uint8)
+        found, other = (fit(Problem(table, y), tol=1e-12) for table in (X, apart))
+        assert found.certificate.certified
+        predictors = (X @ found.coef[0] + found.intercept[0])[1:]
+        np.testing.assert_allclose(predictors, (apart @ other.coef[0] + other.intercept[0])[1:], atol=1e-9)

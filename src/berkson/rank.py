@@ -181,7 +181,8 @@ def _factor(correlation: F64, candidate: F64, firm: npt.NDArray[np.bool_]) -> tu
             left[j] = rest[0]
             kept[j] = bool(firm[j]) or rest[0] > candidate[j]
             if kept[j]:
-                lower[j:, j] = rest / np.sqrt(max(rest[0], 1e-16))
+                rest[0] = max(rest[0], 1e-16)  # that of a firm place may be lost in rounding
+                lower[j:, j] = rest / np.sqrt(rest[0])
     return np.flatnonzero(kept), lower, left
 
 
